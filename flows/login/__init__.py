@@ -1,0 +1,126 @@
+"""The sign-in pages: one dispatcher, one module a page.
+
+`/login/<interaction id>` goes to the next page; `/login/<interaction id>/<page>` is one. A page
+shows (GET) or takes what was sent (POST), and ends with `forward`. A page that is not the next
+step sends there instead, so neither the address bar nor the back button can skip anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import NotFound
+
+from flows.login import choose_account, consent, identify, password
+from flows.login.signing_in import open_session
+from flows.login.visit import Visit
+from flows.next_step import Facts, Step, next_step
+from idp import web
+from idp.interaction import Interaction
+from idp.oidc import authorize, respond
+from idp.oidc.authorize import Refusal
+from idp.oidc.request import Untrusted
+
+blueprint = Blueprint("login", __name__, url_prefix="/login")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    show: Callable[[Visit], Response]
+    take: Callable[[Visit], Interaction | Response]
+    """What was sent: the interaction as it now is, or the page again with what was wrong."""
+    until: Step | None = None
+    """The page may be gone back to while this one is next: nothing was proven in between."""
+
+
+PAGES = {
+    Step.CHOOSE_ACCOUNT: Page(choose_account.show, choose_account.take),
+    Step.IDENTIFY: Page(identify.show, identify.take, until=Step.PASSWORD),
+    Step.PASSWORD: Page(password.show, password.take),
+    Step.CONSENT: Page(consent.show, consent.take),
+}
+BY_NAME = {step.value: step for step in PAGES}
+
+
+@blueprint.get("/<interaction_id>")
+def start(interaction_id: str) -> Response:
+    interaction = authorize.load_interaction(interaction_id)
+    return authorize.over() if interaction is None else forward(interaction)
+
+
+@blueprint.get("/<interaction_id>/<name>")
+def show(interaction_id: str, name: str) -> Response:
+    page, interaction = _find(interaction_id, name)
+    if interaction is None:
+        return authorize.over()
+    visit = judge(interaction)
+    if isinstance(visit, Response):
+        return visit
+    return page.show(visit) if _is_open(page, visit) else _go(visit)
+
+
+@blueprint.post("/<interaction_id>/<name>")
+def take(interaction_id: str, name: str) -> Response:
+    web.check_csrf(interaction_id)
+    page, interaction = _find(interaction_id, name)
+    if interaction is None:
+        return authorize.over()
+    visit = judge(interaction)
+    if isinstance(visit, Response):
+        return visit
+    if not _is_open(page, visit):
+        return _go(visit)
+    outcome = page.take(visit)
+    return forward(outcome) if isinstance(outcome, Interaction) else outcome
+
+
+def forward(interaction: Interaction) -> Response:
+    """The answer that every page ends with: 303 to where the person goes on."""
+    visit = judge(interaction)
+    return visit if isinstance(visit, Response) else _go(visit)
+
+
+def judge(interaction: Interaction) -> Visit | Response:
+    """The interaction with all that decides about it; or the answer, where its application was
+    changed in the meantime so that nothing can be decided any more."""
+    services = web.services()
+    now = services.clock.now()
+    try:
+        asked = authorize.ask(services, interaction.parameters, web.session_secret(), now)
+    except Untrusted as failure:
+        return respond.untrusted(failure)
+    except Refusal as refusal:
+        return respond.error(refusal.to, refusal.failure, after_post=True)
+    needs = authorize.judge(interaction, asked, now)
+    upcoming = next_step(
+        identifier=interaction.identifier,
+        session_id=interaction.session_id,
+        proofs=interaction.proofs,
+        consent=interaction.consent,
+        facts=Facts(needs=needs, has_accounts=bool(asked.rows)),
+    )
+    return Visit(interaction, asked, upcoming, now)
+
+
+def _go(visit: Visit) -> Response:
+    interaction, upcoming = visit.interaction, visit.next
+    if upcoming.step is Step.OPEN_SESSION:
+        return open_session(visit, forward)
+    if upcoming.step is Step.DONE:
+        return respond.redirect(f"/authorize/resume/{interaction.id}")
+    if upcoming.step is Step.REFUSED:
+        return authorize.refuse(interaction, visit.asked, upcoming.error)
+    return respond.redirect(f"/login/{interaction.id}/{upcoming.step.value}")
+
+
+def _find(interaction_id: str, name: str) -> tuple[Page, Interaction | None]:
+    step = BY_NAME.get(name)
+    if step is None:
+        raise NotFound
+    return PAGES[step], authorize.load_interaction(interaction_id)
+
+
+def _is_open(page: Page, visit: Visit) -> bool:
+    return page is PAGES.get(visit.next.step) or page.until is visit.next.step

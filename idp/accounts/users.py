@@ -1,0 +1,124 @@
+"""Users: one row a person, owned by one organisation.
+
+A user's `id` is the `sub` that relying parties see: random, never reused, never a login name
+(OpenID Connect Core, 2 and 5.7).
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String, bindparam, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.accounts.claims import check_profile
+from idp.accounts.identifiers import check_address, check_login_id, comparable, new_id
+from idp.accounts.organizations import Organization, check_name
+from idp.db import Base, Prepared, Timestamp
+from idp.errors import NotFound, Refused
+
+
+class Role(enum.StrEnum):
+    MEMBER = "member"
+    HELPDESK = "helpdesk"
+    ADMIN = "admin"
+    OWNER = "owner"
+    OPERATOR = "operator"
+
+
+class User(Base):
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), index=True)
+    login_id: Mapped[str | None] = mapped_column(String(64))
+    login_id_key: Mapped[str | None] = mapped_column(String(64), unique=True)
+    email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(String(254), unique=True)
+    email_verified_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    name: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(16), default=Role.MEMBER)
+    # Further standard claims (OpenID Connect Core, 5.1), by their names: `given_name`, `address`.
+    profile: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    password_hash: Mapped[str | None] = mapped_column(String(256))
+    # Changes with every credential: what was bound to the old one (links, codes) dies with it.
+    security_stamp: Mapped[str] = mapped_column(String(32), default=new_id)
+    created_at: Mapped[datetime] = mapped_column(Timestamp)
+    updated_at: Mapped[datetime] = mapped_column(Timestamp)
+    disabled_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+def add(
+    session: Session,
+    email: str,
+    *,
+    organization: Organization,
+    name: str,
+    now: datetime,
+    role: Role = Role.MEMBER,
+    login_id: str | None = None,
+    password_hash: str | None = None,
+    profile: dict[str, Any] | None = None,
+    email_verified: bool = False,
+) -> User:
+    """A new user. Refused when the address or the sign-in ID is taken anywhere.
+
+    `email_verified` may be True only where an operator vouches for the address (ID-05).
+    """
+    email = check_address(email)
+    if login_id is not None:
+        login_id = check_login_id(login_id)
+    user = User(
+        id=new_id(),
+        organization_id=organization.id,
+        login_id=login_id,
+        login_id_key=comparable(login_id) if login_id else None,
+        email=email,
+        email_key=comparable(email),
+        email_verified_at=now if email_verified else None,
+        name=check_name(name, "the name"),
+        role=Role(role),
+        profile=check_profile(profile or {}),
+        password_hash=password_hash,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(user)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Refused("the e-mail address or the sign-in ID is taken", member="email") from error
+    return user
+
+
+def find(session: Session, identifier: str) -> User:
+    """By id, sign-in ID or address, else NotFound."""
+    key = comparable(identifier)
+    found = session.get(User, identifier) or session.scalar(
+        select(User).where(or_(User.email_key == key, User.login_id_key == key))
+    )
+    if found is None:
+        raise NotFound(f"no user {identifier!r}")
+    return found
+
+
+# What signing in by password needs to know, in one statement.
+CREDENTIALS = Prepared(
+    select(
+        User.id,
+        User.email,
+        User.name,
+        User.role,
+        User.profile["locale"].as_string().label("locale"),
+        User.password_hash,
+        User.organization_id,
+        User.disabled_at,
+        Organization.name.label("organization_name"),
+        Organization.disabled_at.label("organization_disabled_at"),
+    )
+    .join(Organization, Organization.id == User.organization_id)
+    .where(or_(User.email_key == bindparam("key"), User.login_id_key == bindparam("key")))
+)

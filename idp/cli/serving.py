@@ -1,0 +1,96 @@
+"""`sekisho serve`, `sekisho worker`, `sekisho demo`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+
+import click
+
+from idp import logs, services, settings
+from idp.errors import SettingsError
+from idp.settings import Settings, is_loopback
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on.")
+@click.option("--workers", type=int, help="Processes; default: one for each core.")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serves the provider with several processes (granian)."""
+    given = settings.load(host=host, port=port, workers=workers)
+    if not given.base_url:
+        raise SettingsError("SEKISHO_BASE_URL is missing: the address that people open")
+    check_port(given.host, given.port, "SEKISHO_PORT")
+    services.build(given).close()  # Says what is wrong once, before every process says it.
+    run_server(given)
+
+
+@click.command()
+def worker() -> None:
+    """Delivers mails, rotates keys, sweeps. Run one or more beside `serve`."""
+    from idp.worker import Worker
+
+    given = settings.load()
+    logs.configure(given.log_level)
+    built = services.build(given)
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    Worker(built).run(stop)
+    built.close()
+
+
+@click.command()
+def demo() -> None:
+    """A provider with example accounts and an application, for a first look."""
+    from idp.demo import run
+
+    environ = dict(os.environ)
+    given = settings.load(environ)
+    base_url = given.base_url or f"http://localhost:{given.port}"
+    given = settings.load(environ, base_url=base_url, demo=True, workers=1)
+    if not is_loopback(given.host):
+        raise SettingsError("the demo listens on loopback alone: its passwords are known")
+    run.run(given)
+
+
+def check_port(host: str, port: int, name: str) -> None:
+    """Raises SettingsError when nobody else can listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"port {port} on {host} cannot be used: {error.strerror}. Choose another: {name}"
+            ) from error
+
+
+def run_server(given: Settings) -> None:
+    """Runs granian until it is told to stop: requests on their way are finished first.
+
+    Its processes are started afresh and read their settings from the environment.
+    """
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    os.environ["SEKISHO_WORKERS"] = str(given.process_count)
+    Server(
+        target="wsgi:app",
+        address=given.host,
+        port=given.port,
+        interface=Interfaces.WSGI,
+        workers=given.process_count,
+        blocking_threads=given.threads,
+        backlog=1024,
+        backpressure=max(64, given.threads * 16),
+        respawn_failed_workers=True,
+        workers_kill_timeout=15,
+        websockets=False,
+        log_level=LogLevels.warning,
+    ).serve()

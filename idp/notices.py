@@ -1,0 +1,109 @@
+"""Notices: mails that tell people what happened to their account.
+
+Rendered in the person's language when it happens, queued in the transaction of what they tell of.
+Owns which templates and values; `mail` builds and sends, the outbox retries.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from sqlalchemy.orm import Session
+
+from idp import i18n, mail, outbox
+from idp.services import Services
+
+MAIL = "mail"
+
+
+@lru_cache(maxsize=2)
+def _templates(language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(i18n.templates_folder() / "mail"),
+        autoescape=select_autoescape(["html"]),
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=False,
+    )
+    catalog = i18n.catalog(language)
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        catalog.gettext, catalog.ngettext, newstyle=True
+    )
+    return environment
+
+
+def account_locked(
+    services: Services,
+    session: Session,
+    user: Any,
+    *,
+    now: datetime,
+    until: datetime,
+    address: str,
+    user_agent: str,
+) -> None:
+    """The password of this account is locked for a while. `user`: a row of users.CREDENTIALS."""
+    catalog = i18n.catalog(language_of(services, user))
+    _queue(
+        services,
+        session,
+        user,
+        template="account_locked",
+        subject=catalog.gettext("Your account at %(org)s is locked")
+        % {"org": user.organization_name},
+        now=now,
+        when=catalog.moment(now),
+        until=catalog.moment(until),
+        browser=kind_of_browser(user_agent),
+        place=address,
+    )
+
+
+def language_of(services: Services, user: Any) -> str:
+    return i18n.preferred([user.locale or ""], services.settings.default_language)
+
+
+def kind_of_browser(user_agent: str) -> str:
+    """What people call it: never the header itself, which a stranger writes."""
+    names = {"Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+    systems = ("Windows", "Android", "iPhone", "iPad", "Mac OS X", "Linux")
+    browser = next((name for mark, name in names.items() if mark in user_agent), "?")
+    system = next((name for name in systems if name in user_agent), "")
+    return f"{browser} ({system})" if system else browser
+
+
+def _queue(
+    services: Services,
+    session: Session,
+    user: Any,
+    *,
+    template: str,
+    subject: str,
+    now: datetime,
+    **values: str,
+) -> None:
+    language = language_of(services, user)
+    templates = _templates(language)
+    context = {
+        "language": language,
+        "user_name": user.name,
+        "organization": user.organization_name,
+        "contact": services.settings.contact_url.removeprefix("mailto:"),
+        "idp_url": services.settings.base_url,
+        **values,
+    }
+    outbox.enqueue(
+        session,
+        services.sealer,
+        MAIL,
+        mail.payload(
+            to=user.email,
+            name=user.name,
+            subject=subject,
+            text=templates.get_template(f"{template}.txt").render(context),
+            html=templates.get_template(f"{template}.html").render(context),
+        ),
+        now=now,
+    )

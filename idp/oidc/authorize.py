@@ -1,0 +1,320 @@
+"""The authorization endpoint, and its second half after the pages.
+
+Reads one row set (client, the browser's sessions, consent) in one statement, asks `requirements`
+what is missing, and either answers or sends the person to the pages. Coming back, the same
+questions are asked again. Source: OpenID Connect Core, 3.1.2; RFC 6749, 4.1; RFC 9207.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749.errors import InvalidRequestError
+from flask import Response, current_app, g, request
+from sqlalchemy import and_, bindparam, select
+
+from idp import interaction as interactions
+from idp import sessions, web
+from idp.accounts.consents import Consent
+from idp.accounts.organizations import Organization
+from idp.accounts.users import User
+from idp.db import Prepared
+from idp.errors import SekishoError
+from idp.interaction import Interaction
+from idp.oidc import clients, codes, respond
+from idp.oidc import request as requests
+from idp.oidc.client import Client
+from idp.oidc.clients import ClientRow
+from idp.oidc.request import AuthorizationRequest, Destination, Untrusted
+from idp.oidc.requirements import Need, SignedIn, Visit, unmet
+from idp.services import Services
+from idp.sessions import SessionRow
+from keys import jwt
+
+POST_LIMIT = 16 * 1024
+LOCATION_LIMIT = 12 * 1024
+HINT_AGE = timedelta(days=30)
+
+# One row for each session of the browser, or one without a session; none: no such client.
+_open_session = (
+    select(
+        *sessions.COLUMNS,
+        User.organization_id.label("organization_id"),
+        User.name.label("user_name"),
+        User.email,
+        User.email_key,
+        User.login_id_key,
+        Organization.name.label("organization_name"),
+    )
+    .join(User, User.id == SessionRow.user_id)
+    .join(Organization, Organization.id == User.organization_id)
+    .where(SessionRow.browser == bindparam("browser"), *sessions.IS_OPEN)
+    .subquery("s")
+)
+CONTEXT = Prepared(
+    select(*clients.COLUMNS, *_open_session.c, Consent.scope.label("granted"))
+    .select_from(ClientRow)
+    .outerjoin(_open_session, _open_session.c.sid.is_not(None))
+    .outerjoin(
+        Consent,
+        and_(Consent.client_id == ClientRow.id, Consent.user_id == _open_session.c.user_id),
+    )
+    .where(ClientRow.id == bindparam("client_id"), ClientRow.disabled_at.is_(None))
+    .order_by(_open_session.c.last_seen_at.desc())
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request together with everything that decides about it."""
+
+    request: AuthorizationRequest
+    client: Client
+    to: Destination
+    rows: list[Any]
+    """The live sessions of this browser, the most recently used first."""
+    hinted_sub: str | None
+
+
+class Refusal(SekishoError):
+    """An error that goes to the relying party."""
+
+    def __init__(self, to: Destination, client: Client, failure: OAuth2Error) -> None:
+        super().__init__(failure.error)
+        self.to, self.client, self.failure = to, client, failure
+
+
+def authorize() -> Response:
+    """GET: the request is in the query. POST: in the body, alone, and comes back as a GET."""
+    try:
+        if request.method == "POST":
+            return _from_post()
+        parameters = requests.read(request.environ.get("QUERY_STRING", ""))
+        return _decide(parameters)
+    except Untrusted as failure:
+        return respond.untrusted(failure)
+    except Refusal as refusal:
+        return respond.error(refusal.to, refusal.failure, after_post=False)
+
+
+def _from_post() -> Response:
+    """Other sites' forms arrive without our SameSite cookies. A redirect to ourselves brings them
+    back, and no parameters are stored for strangers (AZ-17)."""
+    if requests.read(request.environ.get("QUERY_STRING", "")):
+        raise Untrusted("invalid_request", "parameters in query and body")
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise Untrusted("invalid_request", "the body is not a form")
+    if (request.content_length or 0) > POST_LIMIT:
+        raise Untrusted("invalid_request", "the request is too long")
+    parameters = requests.read(request.get_data(cache=False))
+    location = "/authorize?" + urlencode(parameters, quote_via=quote)
+    if len(location) > LOCATION_LIMIT:
+        raise Untrusted("invalid_request", "the request is too long")
+    return respond.redirect(location)
+
+
+def _decide(parameters: dict[str, str]) -> Response:
+    services = web.services()
+    now = services.clock.now()
+    asked = ask(services, parameters, web.cookie(web.SESSION_COOKIE), now)
+    row = choose(asked)
+    needs = unmet(
+        asked.request, _signed_in(row), asked.client, now=now, hinted_sub=asked.hinted_sub
+    )
+    if not needs:
+        return respond.answer(
+            asked.to, {"code": _issue(services, asked, row, now)}, after_post=False
+        )
+    if "none" in asked.request.prompts:
+        return respond.error(asked.to, needs[0].error, after_post=False)
+    return _to_pages(services, asked, row, needs, parameters, now)
+
+
+def ask(services: Services, parameters: dict[str, str], secret: str | None, now: datetime) -> Asked:
+    """Reads and judges everything about a request. Raises Untrusted or Refusal."""
+    client_id = parameters.get("client_id")
+    if client_id is None:
+        raise Untrusted("invalid_request", "client_id is missing")
+    browser = sessions.browser_hash(secret) if secret else b""
+    rows = CONTEXT.all(services.database.reader, client_id=client_id, browser=browser)
+    if not rows:
+        raise Untrusted("invalid_client", "client_id is not registered here")
+    client = clients.from_row(rows[0])
+    to = requests.destination(parameters, client)
+    try:
+        asked = requests.parse(parameters, client, to)
+        hinted_sub = _hinted_sub(services, asked, now)
+    except OAuth2Error as failure:
+        raise Refusal(to, client, failure) from failure
+    live = [
+        row for row in rows if row.sid is not None and sessions.is_live(row, services.settings, now)
+    ]
+    return Asked(asked, client, to, live, hinted_sub)
+
+
+def _hinted_sub(services: Services, asked: AuthorizationRequest, now: datetime) -> str | None:
+    if not asked.id_token_hint:
+        return None
+    try:
+        claims = jwt.verify(
+            asked.id_token_hint,
+            services.keyring,
+            now,
+            typ="JWT",
+            issuer=services.settings.issuer,
+            audience=None,
+            expired_for=HINT_AGE,
+        )
+    except jwt.InvalidToken:
+        raise InvalidRequestError("id_token_hint is not an ID token of this issuer") from None
+    return str(claims["sub"])
+
+
+def choose(asked: Asked, sid: str | None = None) -> Any | None:
+    """Which of the browser's sessions the answer would speak of: the named one, the hinted user's,
+    the one that `login_hint` names, or the most recently used."""
+    if sid is not None:
+        return next((row for row in asked.rows if row.sid == sid), None)
+    for sub in (asked.hinted_sub, asked.request.claimed_sub):
+        if sub is not None:
+            return next((row for row in asked.rows if row.user_id == sub), None)
+    hint = asked.request.login_hint.strip().lower()
+    if hint and len(asked.rows) > 1:
+        for row in asked.rows:
+            if hint in (row.email_key, row.login_id_key):
+                return row
+    return asked.rows[0] if asked.rows else None
+
+
+def _signed_in(row: Any | None) -> SignedIn | None:
+    if row is None:
+        return None
+    return SignedIn(
+        sid=row.sid,
+        user_id=row.user_id,
+        organization_id=row.organization_id,
+        auth_time=row.auth_time,
+        methods=tuple(row.methods.split()),
+        granted_scopes=frozenset(row.granted.split()) if row.granted else frozenset(),
+    )
+
+
+def _issue(services: Services, asked: Asked, row: Any, now: datetime) -> str:
+    if "none" not in asked.request.prompts:
+        # Silent polling by an application does not keep a session alive (SE-03).
+        sessions.touch(services.database.reader, row, now)
+    seconds = services.settings.code_seconds
+    grant = codes.Grant(
+        client_id=asked.client.id,
+        sid=row.sid,
+        user_id=row.user_id,
+        scopes=asked.request.scopes,
+        redirect_uri=asked.to.redirect_uri,
+        nonce=asked.request.nonce,
+        code_challenge=asked.request.code_challenge,
+        auth_time=int(row.auth_time.timestamp()),
+        methods=tuple(row.methods.split()),
+        id_token_claims=asked.request.id_token_claims,
+        userinfo_claims=asked.request.userinfo_claims,
+        expires_at=now.timestamp() + seconds,
+    )
+    return codes.issue_code(services.state, grant, seconds)
+
+
+def _to_pages(
+    services: Services,
+    asked: Asked,
+    row: Any | None,
+    needs: Sequence[Need],
+    parameters: dict[str, str],
+    now: datetime,
+) -> Response:
+    """Starts an interaction. A session that only lacks consent, say, goes with it."""
+    interaction = interactions.start(
+        services.state,
+        browser=sessions.browser_hash(web.browser_secret()).hex(),
+        parameters=parameters,
+        now=now,
+        lifetime=timedelta(minutes=services.settings.interaction_minutes),
+        session_id=row.sid if row is not None and Need.LOGIN not in needs else None,
+        # Somebody who is only to prove again who they are need not say it first.
+        identifier=row.email if row is not None and Need.LOGIN in needs else "",
+    )
+    return respond.redirect(current_app.extensions["sekisho_interaction_url"](interaction))
+
+
+# After the pages ---------------------------------------------------------------------------------
+
+
+def load_interaction(interaction_id: str) -> Interaction | None:
+    """The interaction of this browser, with its language wishes made known."""
+    services = web.services()
+    secret = web.cookie(web.BROWSER_COOKIE)
+    interaction = interactions.load(
+        services.state,
+        interaction_id,
+        browser=sessions.browser_hash(secret).hex() if secret else None,
+        now=services.clock.now(),
+    )
+    if interaction is not None:
+        g.ui_locales = interaction.parameters.get("ui_locales", "").split()
+    return interaction
+
+
+def judge(interaction: Interaction, asked: Asked, now: datetime) -> Sequence[Need]:
+    """What is still missing in an interaction: the same decision as for the request itself."""
+    return unmet(
+        asked.request,
+        _signed_in(choose(asked, interaction.session_id) if interaction.session_id else None),
+        asked.client,
+        now=now,
+        visit=Visit(
+            started_at=interaction.started_at,
+            account_chosen=interaction.account_chosen,
+            consented=interaction.consent == "allow",
+        ),
+        hinted_sub=asked.hinted_sub,
+    )
+
+
+def resume(interaction_id: str) -> Response:
+    """GET /authorize/resume/<id>: answers the relying party when nothing is missing any more."""
+    services = web.services()
+    now = services.clock.now()
+    interaction = load_interaction(interaction_id)
+    if interaction is None:
+        return over()
+    try:
+        asked = ask(services, interaction.parameters, web.session_secret(), now)
+    except Untrusted as failure:
+        return respond.untrusted(failure)
+    except Refusal as refusal:
+        return respond.error(refusal.to, refusal.failure, after_post=True)
+    if judge(interaction, asked, now):
+        return respond.redirect(current_app.extensions["sekisho_interaction_url"](interaction))
+    if not interactions.finish(services.state, interaction):
+        return over()
+    code = _issue(services, asked, choose(asked, interaction.session_id), now)
+    return respond.answer(asked.to, {"code": code}, after_post=True, application=asked.client.name)
+
+
+def refuse(interaction: Interaction, asked: Asked, error: str) -> Response:
+    """Ends an interaction with an error for the relying party."""
+    if not interactions.finish(web.services().state, interaction):
+        return over()
+    return respond.error(asked.to, error, after_post=True, application=asked.client.name)
+
+
+def over() -> Response:
+    """The page for an interaction that has ended, or never was this browser's."""
+    return web.error_page(
+        400,
+        "interaction_not_found",
+        web.gettext("This sign-in has expired or was already finished."),
+        advice=web.gettext("Go back to the application and start again."),
+    )

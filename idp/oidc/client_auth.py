@@ -1,0 +1,135 @@
+"""Client authentication at the token endpoint: exactly the registered method, and nothing beside.
+
+Source: RFC 6749, 2.3 and 5.2; OpenID Connect Core, 9. Every failure is the same `invalid_client`,
+computed the same way for clients that do not exist.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import unquote_plus
+
+from authlib.oauth2.rfc6749.errors import InvalidClientError
+
+from idp.oidc import clients
+from idp.oidc.client import Client, hash_secret
+from idp.services import Services
+
+_NOBODY = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    client_id: str
+    method: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """The readings of what was sent: libraries differ on whether Basic is percent-encoded."""
+
+
+class InvalidClient(InvalidClientError):
+    """`invalid_client`; `tried_basic` asks for the header that RFC 6749, 5.2 then demands."""
+
+    def __init__(self, *, tried_basic: bool = False, retry_after: int = 0) -> None:
+        super().__init__("client authentication failed")
+        self.tried_basic = tried_basic
+        self.retry_after = retry_after
+
+
+def read(authorization: str | None, form: Mapping[str, str]) -> Credentials:
+    """Who the caller says to be. Raises InvalidClient for none, or for two at once."""
+    client_id, secret = form.get("client_id"), form.get("client_secret")
+    if authorization is None:
+        if client_id is None:
+            raise InvalidClient
+        if secret is None:
+            return Credentials(client_id, "none")
+        return Credentials(client_id, "client_secret_post", (secret,))
+    basic = _basic(authorization)
+    if secret is not None or (client_id is not None and client_id != basic.client_id):
+        raise InvalidClient(tried_basic=True)
+    return basic
+
+
+def _basic(authorization: str) -> Credentials:
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        # WSGI hands headers over as latin-1.
+        decoded = base64.b64decode(encoded.strip().encode("latin-1"), validate=True).decode()
+    except (binascii.Error, UnicodeError):
+        raise InvalidClient(tried_basic=True) from None
+    name, colon, secret = decoded.partition(":")
+    if scheme.lower() != "basic" or not colon or not secret:
+        raise InvalidClient(tried_basic=True)
+    readings = tuple(dict.fromkeys((unquote_plus(secret), secret)))
+    return Credentials(unquote_plus(name), "client_secret_basic", readings)
+
+
+class Blocked:
+    """Callers that guess at a client's secret, as this process knows them. The counters
+    themselves are rows of the database; this spares the hot road a look at them."""
+
+    SIZE = 10_000
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[tuple[str, str], datetime] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def seconds(self, client_id: str, address: str, now: datetime) -> int:
+        if not self._until:
+            return 0
+        until = self._until.get((client_id, address))
+        return int((until - now).total_seconds()) if until is not None and now < until else 0
+
+    def add(self, client_id: str, address: str, until: datetime) -> None:
+        with self._lock:
+            self._until[client_id, address] = until
+            while len(self._until) > self.SIZE:
+                self._until.popitem(last=False)
+
+
+_blocked = Blocked()
+
+
+def authenticate(
+    services: Services, credentials: Credentials, address: str, now: datetime
+) -> Client:
+    """The client, proven. Raises InvalidClient."""
+    row = clients.ENABLED.one(services.database.reader, client_id=credentials.client_id)
+    client = clients.from_row(row) if row is not None else None
+    if credentials.method == "none":
+        if client is not None and client.is_public:
+            return client
+        raise InvalidClient
+    expected = (client.secret_hash if client else None) or _NOBODY
+    matches = [
+        hmac.compare_digest(
+            expected,
+            hash_secret(services.client_secret_key, credentials.client_id, secret),
+        )
+        for secret in credentials.secrets
+    ]
+    if client is not None and any(matches) and client.auth_method == credentials.method:
+        # A secret of ours cannot be guessed; a short imported one must not be tried on and on.
+        if not client.has_short_secret or not _blocked.seconds(client.id, address, now):
+            return client
+    raise _failed(services, credentials, address, now)
+
+
+def _failed(
+    services: Services, credentials: Credentials, address: str, now: datetime
+) -> InvalidClient:
+    """Counts the failure against client and source together: nobody else is slowed down (TK-10)."""
+    wait = _blocked.seconds(credentials.client_id, address, now)
+    if not wait:
+        until = services.throttle.fail_client(credentials.client_id, address, now)
+        if until is not None:
+            _blocked.add(credentials.client_id, address, until)
+            wait = max(1, int((until - now).total_seconds()))
+    return InvalidClient(tried_basic=credentials.method == "client_secret_basic", retry_after=wait)

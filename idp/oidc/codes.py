@@ -1,0 +1,112 @@
+"""Authorization codes and the UserInfo handles that come from them.
+
+A code is taken in one step, so of any number of redemptions one succeeds (RFC 6749, 4.1.2). The
+handle of a code lies under a name derived from the code: presenting the code again finds and ends
+it, without any record of used codes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from idp.state import Kind, StateStore
+
+STORE_SLACK = 60  # seconds: expiry is judged by our clock; the store only cleans up
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a code, and later its handle, stands for."""
+
+    client_id: str
+    sid: str
+    user_id: str
+    scopes: tuple[str, ...]
+    redirect_uri: str
+    nonce: str | None
+    code_challenge: str | None
+    auth_time: int
+    methods: tuple[str, ...]
+    id_token_claims: tuple[str, ...]
+    userinfo_claims: tuple[str, ...]
+    expires_at: float
+
+
+def issue_code(store: StateStore, grant: Grant, ttl: int) -> str:
+    code = secrets.token_urlsafe(32)
+    store.put(Kind.CODE, code, _encode(grant), ttl + STORE_SLACK)
+    return code
+
+
+def peek_code(store: StateStore, code: str) -> Grant | None:
+    return _decode(store.get(Kind.CODE, code))
+
+
+def take_code(store: StateStore, code: str) -> Grant | None:
+    """The grant of a code that nobody took before, else None. May have expired: compare."""
+    return _decode(store.take(Kind.CODE, code))
+
+
+def issue_handle(store: StateStore, code: str, grant: Grant, ttl: int) -> str:
+    """The access token of this grant: opaque, 256 random bits beside its place in the store."""
+    place, secret = _place(code), secrets.token_urlsafe(32)
+    digest = hashlib.sha256(secret.encode()).digest()
+    store.put(Kind.HANDLE, place, digest + _encode(grant), ttl + STORE_SLACK)
+    return f"{place}.{secret}"
+
+
+def open_handle(store: StateStore, handle: str, now: datetime) -> Grant | None:
+    """The grant of a handle that is still good, else None."""
+    place, _, secret = handle.partition(".")
+    stored = store.get(Kind.HANDLE, place) if secret else None
+    if stored is None:
+        return None
+    digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+    grant = _decode(stored[32:])
+    if grant is None or not hmac.compare_digest(stored[:32], digest):
+        return None
+    return grant if now.timestamp() < grant.expires_at else None
+
+
+def end_handle(store: StateStore, code: str) -> bool:
+    """Ends the handle that this code was redeemed for; whether there was one."""
+    return store.take(Kind.HANDLE, _place(code)) is not None
+
+
+def _place(code: str) -> str:
+    digest = hashlib.sha256(b"handle:" + code.encode("utf-8", "surrogatepass")).digest()
+    return base64.urlsafe_b64encode(digest[:15]).decode()
+
+
+def _encode(grant: Grant) -> bytes:
+    return json.dumps(
+        [
+            grant.client_id,
+            grant.sid,
+            grant.user_id,
+            grant.scopes,
+            grant.redirect_uri,
+            grant.nonce,
+            grant.code_challenge,
+            grant.auth_time,
+            grant.methods,
+            grant.id_token_claims,
+            grant.userinfo_claims,
+            grant.expires_at,
+        ],
+        separators=(",", ":"),
+    ).encode()
+
+
+def _decode(stored: bytes | None) -> Grant | None:
+    if stored is None:
+        return None
+    members: list[Any] = json.loads(stored)
+    return Grant(*(tuple(item) if isinstance(item, list) else item for item in members))

@@ -1,0 +1,159 @@
+"""What is missing before a relying party may be answered. Pure: the decision of `/authorize`.
+
+With `prompt=none` the first need is the error (OpenID Connect Core, 3.1.2.6). The same function
+judges again when a person comes back from the pages, so nothing can be skipped on the way.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from idp import assurance
+from idp.oidc.client import Client
+from idp.oidc.request import AuthorizationRequest
+
+
+class Need(enum.Enum):
+    """In the order in which they are met."""
+
+    ACCOUNT = "account"
+    LOGIN = "login"
+    ELIGIBILITY = "eligibility"
+    ASSURANCE = "assurance"
+    CONSENT = "consent"
+
+    @property
+    def error(self) -> str:
+        """The error under `prompt=none` (Core, 3.1.2.6)."""
+        return _ERRORS[self]
+
+
+_ERRORS = {
+    Need.ACCOUNT: "account_selection_required",
+    Need.LOGIN: "login_required",
+    Need.ELIGIBILITY: "interaction_required",
+    Need.ASSURANCE: "interaction_required",
+    Need.CONSENT: "consent_required",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A live session, as far as this decision is concerned."""
+
+    sid: str
+    user_id: str
+    organization_id: str
+    auth_time: datetime
+    methods: tuple[str, ...]
+    granted_scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What happened on the pages since the request came. None of it replaces a proof."""
+
+    started_at: datetime
+    account_chosen: bool = False
+    consented: bool = False
+
+
+def unmet(
+    request: AuthorizationRequest,
+    session: SignedIn | None,
+    client: Client,
+    *,
+    now: datetime,
+    visit: Visit | None = None,
+    hinted_sub: str | None = None,
+) -> Sequence[Need]:
+    """What is missing, in order; empty when the request may be answered with `session`.
+
+    `hinted_sub`: the user of a valid `id_token_hint`. `visit`: None for a request that comes
+    straight from the relying party.
+    """
+    needs: list[Need] = []
+    if "select_account" in request.prompts and not (visit and visit.account_chosen):
+        needs.append(Need.ACCOUNT)
+    if (
+        session is None
+        or _is_stale(request, session, now, visit)
+        or _is_other(request, session, hinted_sub)
+    ):
+        needs.append(Need.LOGIN)
+    if session is None:
+        return needs
+    if client.organization_id not in (None, session.organization_id):
+        needs.append(Need.ELIGIBILITY)
+    wanted = request.essential_acr or request.acr_values or client.default_acr_values
+    if not assurance.satisfies(assurance.acr(session.methods), wanted):
+        needs.append(Need.ASSURANCE)
+    if _needs_consent(request, session, client, visit):
+        needs.append(Need.CONSENT)
+    return needs
+
+
+def _is_stale(
+    request: AuthorizationRequest, session: SignedIn, now: datetime, visit: Visit | None
+) -> bool:
+    """Whether the person must prove again who they are, although a session lives."""
+    if visit is not None and session.auth_time >= visit.started_at:
+        return False
+    if "login" in request.prompts:
+        return True
+    return request.max_age is not None and now - session.auth_time > timedelta(
+        seconds=request.max_age
+    )
+
+
+def _is_other(request: AuthorizationRequest, session: SignedIn, hinted_sub: str | None) -> bool:
+    """Whether the relying party asked for somebody else (Core, 3.1.2.1 and 5.5.1)."""
+    return any(
+        sub is not None and sub != session.user_id for sub in (hinted_sub, request.claimed_sub)
+    )
+
+
+def _needs_consent(
+    request: AuthorizationRequest, session: SignedIn, client: Client, visit: Visit | None
+) -> bool:
+    if visit is not None and visit.consented:
+        return False
+    if "consent" in request.prompts:
+        return True
+    return not client.is_first_party and not session.granted_scopes.issuperset(asked(request))
+
+
+def asked(request: AuthorizationRequest) -> frozenset[str]:
+    """What the person is asked to agree to: the scopes, and claims asked for by name."""
+    claims = {*request.id_token_claims, *request.userinfo_claims}
+    return frozenset(request.scopes) | {
+        scope for scope, names in SCOPE_CLAIMS.items() if claims.intersection(names)
+    }
+
+
+# OpenID Connect Core, 5.4; `org` is ours.
+SCOPE_CLAIMS: dict[str, tuple[str, ...]] = {
+    "profile": (
+        "name",
+        "family_name",
+        "given_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
+    ),
+    "email": ("email", "email_verified"),
+    "phone": ("phone_number", "phone_number_verified"),
+    "address": ("address",),
+    "org": ("org_id", "org_name", "roles"),
+}

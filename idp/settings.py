@@ -1,0 +1,336 @@
+"""Settings: what an installation is told from outside, with unit and default, judged at start.
+
+Sources, the later winning: defaults, one TOML file (`SEKISHO_CONFIG`), environment `SEKISHO_*`.
+A secret may also be given as a file: `SEKISHO_MASTER_KEY_FILE=/run/secrets/master_key`.
+Unknown names and unsafe combinations are refused with what to do. docs/SETTINGS.md is generated
+from this module (`sekisho settings`), a test asserts it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from idp.errors import SettingsError
+
+PREFIX = "SEKISHO_"
+LANGUAGES = ("en", "ja")
+
+
+def _setting(default: Any, doc: str, *, unit: str = "", secret: bool = False) -> Any:
+    return field(
+        default=default, repr=not secret, metadata={"doc": doc, "unit": unit, "secret": secret}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, checked. Frozen: a change needs a restart."""
+
+    base_url: str = _setting(
+        "", "Public address and issuer, exactly as relying parties write it, no trailing slash."
+    )
+    host: str = _setting("127.0.0.1", "Address that `serve` and `demo` listen on.")
+    port: int = _setting(8420, "Port that `serve` and `demo` listen on.", unit="TCP port")
+    demo_app_port: int = _setting(8421, "Port of the demo's relying application.", unit="TCP port")
+    data_dir: Path = _setting(
+        Path("data"), "Folder for what has no other place: SQLite files, master key file."
+    )
+    database_url: str = _setting(
+        "",
+        "`postgresql+psycopg://…`; empty: SQLite in the data directory.",
+        secret=True,
+    )
+    redis_url: str = _setting(
+        "", "`redis://…` for short-lived state; empty: kept in the database.", secret=True
+    )
+    smtp_url: str = _setting(
+        "",
+        "`smtp://user:password@host:587` (STARTTLS), `smtps://…:465`, or `smtp+plain://…` on "
+        "loopback; empty: mails stay in the outbox.",
+        secret=True,
+    )
+    mail_from: str = _setting("Sekisho <no-reply@localhost>", "Sender of mails.")
+    master_key: str = _setting(
+        "",
+        "32 bytes, hexadecimal or base64: seals what is secret at rest (`sekisho keys master`). "
+        "Empty: the file `master.key` in the data directory.",
+        secret=True,
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), "Networks of proxies whose `X-Forwarded-For` is believed, comma-separated CIDR."
+    )
+    default_language: str = _setting("en", "For those who ask for no language: `en` or `ja`.")
+    workers: int = _setting(0, "Processes of `serve`; 0: one for each core.")
+    threads: int = _setting(4, "Threads in each process of `serve`.")
+    session_idle_minutes: int = _setting(60, "A session unused this long ends.", unit="minutes")
+    session_hours: int = _setting(12, "A session older than this ends.", unit="hours")
+    interaction_minutes: int = _setting(
+        30, "Time for all steps of one visit to the sign-in pages.", unit="minutes"
+    )
+    code_seconds: int = _setting(60, "Lifetime of an authorization code.", unit="seconds")
+    id_token_minutes: int = _setting(
+        15, "Lifetime of an ID token, where the client sets none.", unit="minutes"
+    )
+    handle_seconds: int = _setting(300, "Lifetime of the UserInfo handle.", unit="seconds")
+    key_rotation_days: int = _setting(90, "A signing key is replaced after this.", unit="days")
+    argon2_memory_kib: int = _setting(19456, "Argon2id memory of one hash.", unit="KiB")
+    argon2_passes: int = _setting(2, "Argon2id passes.")
+    hash_slots: int = _setting(
+        0, "Passwords hashed at once in one process; 0: cores divided by processes."
+    )
+    contact_url: str = _setting("", "Contact link of every page: `https:` or `mailto:`.")
+    help_url: str = _setting("", "Help link of every page.")
+    terms_url: str = _setting("", "Terms of use, linked from every page.")
+    privacy_url: str = _setting("", "Privacy notice, linked from every page.")
+    log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
+    log_requests: bool = _setting(False, "One log line for each request (path, never the query).")
+    demo: bool = _setting(False, "Set by `sekisho demo` alone: shows the mails it did not send.")
+
+    @property
+    def issuer(self) -> str:
+        return self.base_url
+
+    @property
+    def is_https(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    @property
+    def main_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'sekisho.db'}"
+
+    @property
+    def state_database_url(self) -> str:
+        """Where short-lived state lives without Redis: PostgreSQL itself, or a second SQLite file,
+        because the write lock of a file is its bottleneck."""
+        if not self.main_database_url.startswith("sqlite"):
+            return self.main_database_url
+        return f"sqlite:///{self.data_dir.absolute() / 'state.db'}"
+
+    @property
+    def process_count(self) -> int:
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def hash_slot_count(self) -> int:
+        return self.hash_slots or max(1, (os.cpu_count() or 1) // self.process_count)
+
+
+RANGES = {
+    "port": (1, 65535),
+    "demo_app_port": (1, 65535),
+    "workers": (0, 256),
+    "threads": (1, 64),
+    "session_idle_minutes": (5, 60),
+    "session_hours": (1, 720),
+    "interaction_minutes": (5, 60),
+    "code_seconds": (30, 120),
+    "id_token_minutes": (2, 60),
+    "handle_seconds": (30, 600),
+    "key_rotation_days": (30, 365),
+    "argon2_memory_kib": (19456, 1048576),
+    "argon2_passes": (2, 20),
+    "hash_slots": (0, 64),
+}
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings of this process. `overrides` (from command-line options) win over all.
+
+    Raises SettingsError with one line for each thing that is wrong.
+    """
+    source = os.environ if environ is None else environ
+    known = {item.name: item for item in fields(Settings)}
+    given = _from_file(source.get(PREFIX + "CONFIG", ""), known)
+    given.update(_from_environment(source, known))
+    values = {name: _convert(known[name].default, name, text) for name, text in given.items()}
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    settings = Settings(**values)
+    wrong = problems(settings)
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return settings
+
+
+def _from_file(path: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{PREFIX}CONFIG={path} cannot be read: {error}") from error
+    for name in given:
+        if name not in known:
+            raise SettingsError(_unknown(name, path, known))
+    return given
+
+
+def _from_environment(source: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for variable, text in source.items():
+        if not variable.startswith(PREFIX) or variable == PREFIX + "CONFIG":
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        stem = name.removesuffix("_file")
+        if name in known:
+            given[name] = text
+        elif stem != name and stem in known and known[stem].metadata["secret"]:
+            try:
+                given[stem] = Path(text).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"{variable}={text} cannot be read: {error}") from error
+        else:
+            raise SettingsError(_unknown(name, "the environment", known, variable))
+    return given
+
+
+def _unknown(name: str, where: str, known: Mapping[str, Any], shown: str = "") -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else "; see docs/SETTINGS.md"
+    return f"unknown setting {shown or name} in {where}{hint}"
+
+
+def _convert(default: Any, name: str, given: Any) -> Any:
+    shown = PREFIX + name.upper()
+    if isinstance(default, bool):
+        if isinstance(given, bool):
+            return given
+        if str(given).lower() in ("1", "true", "yes", "on"):
+            return True
+        if str(given).lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise SettingsError(f"{shown} must be true or false, not {given!r}")
+    if isinstance(default, int):
+        try:
+            return int(str(given))
+        except ValueError as error:
+            raise SettingsError(f"{shown} must be a whole number, not {given!r}") from error
+    if isinstance(default, tuple):
+        items = given if isinstance(given, list) else str(given).split(",")
+        return tuple(str(item).strip() for item in items if str(item).strip())
+    if isinstance(default, Path):
+        return Path(str(given)).expanduser()
+    return str(given)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a URL's host can only be this machine."""
+    if host is None:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def problems(settings: Settings) -> list[str]:
+    """What is unusable or unsafe, one line each with what to do."""
+    found = [
+        f"{PREFIX}{name.upper()} must be {low} to {high}, not {getattr(settings, name)}"
+        for name, (low, high) in RANGES.items()
+        if not low <= getattr(settings, name) <= high
+    ]
+    if settings.base_url:
+        found += _base_url_problems(settings.base_url)
+    for network in settings.trusted_proxies:
+        try:
+            parsed = ipaddress.ip_network(network)
+        except ValueError:
+            found.append(
+                f"{PREFIX}TRUSTED_PROXIES: {network!r} is not a network such as 10.0.0.0/24"
+            )
+            continue
+        if parsed.prefixlen < (8 if parsed.version == 4 else 16):
+            found.append(
+                f"{PREFIX}TRUSTED_PROXIES: {network} believes everybody; name the proxies alone"
+            )
+    if settings.default_language not in LANGUAGES:
+        found.append(f"{PREFIX}DEFAULT_LANGUAGE must be one of {', '.join(LANGUAGES)}")
+    if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        found.append(f"{PREFIX}LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
+    if settings.database_url and not settings.database_url.startswith(
+        ("postgresql://", "postgresql+psycopg://", "sqlite:///")
+    ):
+        found.append(f"{PREFIX}DATABASE_URL must begin with postgresql+psycopg:// or sqlite:///")
+    if settings.redis_url and not settings.redis_url.startswith(
+        ("redis://", "rediss://", "unix://")
+    ):
+        found.append(f"{PREFIX}REDIS_URL must begin with redis://, rediss:// or unix://")
+    found += _smtp_problems(settings.smtp_url)
+    for name in ("contact_url", "help_url", "terms_url", "privacy_url"):
+        url = getattr(settings, name)
+        if url and not url.startswith(("https://", "mailto:")):
+            found.append(f"{PREFIX}{name.upper()} must begin with https:// or mailto:")
+    return found
+
+
+def _base_url_problems(base_url: str) -> list[str]:
+    shown = f"{PREFIX}BASE_URL={base_url}"
+    try:
+        parts = urlsplit(base_url)
+        port_is_valid = parts.port != 0
+    except ValueError:
+        return [f"{shown} is not a URL"]
+    if parts.scheme not in ("https", "http") or not parts.hostname or not port_is_valid:
+        return [f"{shown} must be https://HOST or https://HOST:PORT"]
+    if "*" in parts.netloc:
+        return [f"{shown}: wildcard hosts are unsafe; name the one host that people open"]
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        return [f"{shown} must be scheme, host and port alone, without a trailing slash"]
+    if base_url != base_url.lower():
+        return [f"{shown} must be written in lower case"]
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        return [f"{shown}: http is for loopback alone; use https:// behind a TLS proxy"]
+    return []
+
+
+def _smtp_problems(url: str) -> list[str]:
+    if not url:
+        return []
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        return [f"{PREFIX}SMTP_URL is not a URL"]
+    if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not host:
+        return [f"{PREFIX}SMTP_URL must be smtp://HOST:PORT, smtps://HOST:PORT or smtp+plain://…"]
+    if parts.scheme == "smtp+plain" and not is_loopback(host):
+        return [f"{PREFIX}SMTP_URL: smtp+plain:// is for loopback alone; use smtp:// or smtps://"]
+    return []
+
+
+def reference() -> str:
+    """docs/SETTINGS.md, generated."""
+    lines = [
+        "# Settings",
+        "",
+        "Given in the environment, or in one TOML file named by `SEKISHO_CONFIG` (names there in",
+        "lower case without the prefix). Secrets (marked) may also be given as a file: the name",
+        "with `_FILE` behind it. An unknown name is refused at start. Written by `sekisho settings`.",
+        "",
+        "| Setting | Default | Range | Meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for item in fields(Settings):
+        if item.name == "demo":
+            continue
+        unit = item.metadata["unit"]
+        low_high = RANGES.get(item.name)
+        default = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
+        lines.append(
+            f"| `{PREFIX}{item.name.upper()}`{' (secret)' if item.metadata['secret'] else ''} "
+            f"| {f'`{default}`' if str(default) else ''}{' ' + unit if unit else ''} "
+            f"| {f'{low_high[0]}–{low_high[1]}' if low_high else ''} "
+            f"| {item.metadata['doc'].replace('|', '/')} |"
+        )
+    return "\n".join(lines) + "\n"

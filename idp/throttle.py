@@ -1,0 +1,250 @@
+"""Failure counters: guessing is slow, and nobody can be locked out by strangers.
+
+Owns the rules of when an attempt is evaluated, and their rows. An attempt is *reserved* (counted
+as failed) in a transaction of its own before it is checked, and given back on success, so that
+parallel guesses cannot overshoot and no later error can lose a count (BF-02, BF-03).
+
+Buckets: one for each account over all unknown sources, one for each account and known browser,
+and one for each source network. Accounts that do not exist have buckets too, so that nothing
+tells them apart. Source of the figures: NIST SP 800-63B-4, 3.2.2, tightened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import JSON, Integer, String, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.db import Base, Database, Prepared, Timestamp
+from idp.errors import TooManyAttempts
+
+HARD_STOP = 100
+WINDOW = timedelta(minutes=10)
+UNKNOWN_STEPS = ((10, 15), (5, 30), (3, 60), (1, 60))  # (evaluated failures, minutes of lock)
+KNOWN_STEPS = ((10, 1), (5, 5), (5, 15))
+SOURCE_LIMITS = (20, 10)  # failures, distinct accounts, in one window, of one address
+NETWORK_FACTOR = 4  # the network around the address may fail so many times more
+KEEP = timedelta(days=30)
+
+
+class FailureRow(Base):
+    __tablename__ = "failures"
+
+    bucket: Mapped[str] = mapped_column(String(96), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    level: Mapped[int] = mapped_column(Integer, default=0)
+    total: Mapped[int] = mapped_column(Integer, default=0)
+    since: Mapped[datetime] = mapped_column(Timestamp)
+    touched_at: Mapped[datetime] = mapped_column(Timestamp, index=True)
+    locked_until: Mapped[datetime | None] = mapped_column(Timestamp)
+    notified_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    accounts: Mapped[list[str]] = mapped_column(JSON, default=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What a bucket remembers. `total`: evaluated failures since the last success."""
+
+    failures: int = 0
+    level: int = 0
+    total: int = 0
+    since: datetime | None = None
+    locked_until: datetime | None = None
+    accounts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One attempt that may be made. `is_evaluated` False: answer as for a wrong password."""
+
+    bucket: str
+    is_evaluated: bool
+    locked_until: datetime | None = None
+    """Set when this attempt, if it fails, is the one that locked the bucket."""
+
+    @property
+    def locks(self) -> bool:
+        return self.locked_until is not None
+
+
+def reserve_attempt(
+    counter: Counter, now: datetime, steps: Sequence[tuple[int, int]]
+) -> tuple[Counter, Reservation]:
+    """Counts one attempt as failed, unless the bucket is locked: a lock never grows by itself."""
+    if counter.total >= HARD_STOP or (counter.locked_until and now < counter.locked_until):
+        return counter, Reservation("", False)
+    allowed, minutes = steps[min(counter.level, len(steps) - 1)]
+    failures, total = counter.failures + 1, counter.total + 1
+    if failures < allowed:
+        return replace(counter, failures=failures, total=total), Reservation("", True)
+    locked = replace(
+        counter,
+        failures=0,
+        total=total,
+        level=counter.level + 1,
+        locked_until=now + timedelta(minutes=minutes),
+    )
+    return locked, Reservation("", True, locked.locked_until)
+
+
+def count_source(counter: Counter, now: datetime, account: str, factor: int) -> Counter:
+    """One more failure of a source; locked for 10 minutes and double each time, up to an hour."""
+    if counter.since is None or now - counter.since > WINDOW:
+        rested = counter.since is None or now - counter.since > timedelta(hours=2)
+        counter = replace(
+            counter, failures=0, accounts=(), since=now, level=0 if rested else counter.level
+        )
+    accounts = tuple({*counter.accounts, account})[: SOURCE_LIMITS[1] * factor]
+    counter = replace(counter, failures=counter.failures + 1, accounts=accounts)
+    if counter.failures < SOURCE_LIMITS[0] * factor and len(accounts) < SOURCE_LIMITS[1] * factor:
+        return counter
+    minutes = min(60, 10 * 2**counter.level)
+    return replace(
+        counter,
+        failures=0,
+        accounts=(),
+        since=now,
+        level=counter.level + 1,
+        locked_until=now + timedelta(minutes=minutes),
+    )
+
+
+def source_buckets(address: str) -> list[tuple[str, int]]:
+    """The buckets of an address with their factors: the address (an IPv6 /64), and the network
+    around it (/24, /48). IPv4 inside IPv6 counts as IPv4."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return [("source:unknown", NETWORK_FACTOR)]
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
+    near, wide = (32, 24) if parsed.version == 4 else (64, 48)
+    return [
+        (f"source:{ipaddress.ip_network((parsed, near), strict=False)}", 1),
+        (f"source:{ipaddress.ip_network((parsed, wide), strict=False)}", NETWORK_FACTOR),
+    ]
+
+
+def account_bucket(method: str, account: str, browser: bytes | None = None) -> str:
+    """`account`: a user's id, or the keyed hash of what was typed when nobody has it."""
+    if browser is None:
+        return f"{method}:{account}"
+    return f"{method}:{account}:{hashlib.sha256(browser).hexdigest()[:24]}"
+
+
+_LOCKS = Prepared(
+    select(FailureRow.locked_until).where(
+        FailureRow.bucket.in_([bindparam("near"), bindparam("wide")]),
+        FailureRow.locked_until > bindparam("now", type_=Timestamp()),
+    )
+)
+
+
+class Throttle:
+    """The counters of this installation."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def check_source(self, address: str, now: datetime) -> None:
+        """Raises TooManyAttempts while this source has failed too often."""
+        names = [name for name, _ in source_buckets(address)]
+        rows = _LOCKS.all(self._database.reader, near=names[0], wide=names[-1], now=now)
+        if rows:
+            longest = max(row.locked_until for row in rows) - now
+            raise TooManyAttempts(max(1, int(longest.total_seconds())))
+
+    def reserve(self, bucket: str, now: datetime, *, is_known_browser: bool) -> Reservation:
+        """Reserves one attempt, committed before it returns."""
+        steps = KNOWN_STEPS if is_known_browser else UNKNOWN_STEPS
+        result: list[Reservation] = []
+
+        def change(counter: Counter) -> Counter:
+            changed, reservation = reserve_attempt(counter, now, steps)
+            result.append(replace(reservation, bucket=bucket))
+            return changed
+
+        self._change(bucket, now, change)
+        return result[0]
+
+    def succeed(self, reservation: Reservation) -> None:
+        """Gives the attempt back and clears this bucket, and no other (BF-16)."""
+        with self._database.transaction() as session:
+            session.execute(delete(FailureRow).where(FailureRow.bucket == reservation.bucket))
+
+    def fail_source(self, address: str, account: str, now: datetime) -> None:
+        """Counts a failure against where it came from."""
+        account = hashlib.sha256(account.encode()).hexdigest()[:12]
+        for bucket, factor in source_buckets(address):
+            self._change(
+                bucket, now, lambda counter, f=factor: count_source(counter, now, account, f)
+            )
+
+    def fail_client(self, client_id: str, address: str, now: datetime) -> datetime | None:
+        """Counts a wrong client secret; until when this source is refused, if it now is."""
+        bucket = "client:" + hashlib.sha256(f"{client_id}\0{address}".encode()).hexdigest()[:32]
+        return self._change(
+            bucket, now, lambda counter: count_source(counter, now, "", 1)
+        ).locked_until
+
+    def may_notify(self, session: Session, bucket: str, now: datetime) -> bool:
+        """Whether a notice about this bucket is due: at most one in 24 hours. Claims it."""
+        row = session.get(FailureRow, bucket, with_for_update=True)
+        if row is None or (row.notified_at and now - row.notified_at < timedelta(hours=24)):
+            return False
+        row.notified_at = now
+        session.flush()
+        return True
+
+    def purge(self, now: datetime) -> None:
+        with self._database.transaction() as session:
+            session.execute(
+                delete(FailureRow).where(
+                    FailureRow.touched_at < now - KEEP, FailureRow.total < HARD_STOP
+                )
+            )
+
+    def _change(self, bucket: str, now: datetime, change: Callable[[Counter], Counter]) -> Counter:
+        """Reads, decides and writes one row while nobody else can."""
+        with self._database.transaction() as session:
+            insert: Any = (
+                postgresql.insert
+                if session.get_bind().dialect.name == "postgresql"
+                else sqlite.insert
+            )
+            # The upsert takes the row's lock (the file's on SQLite) whether the row was there.
+            session.execute(
+                insert(FailureRow)
+                .values(
+                    bucket=bucket,
+                    failures=0,
+                    level=0,
+                    total=0,
+                    since=now,
+                    touched_at=now,
+                    accounts=[],
+                )
+                .on_conflict_do_update(index_elements=["bucket"], set_={"touched_at": now})
+            )
+            row = session.get_one(FailureRow, bucket)
+            counter = change(
+                Counter(
+                    failures=row.failures,
+                    level=row.level,
+                    total=row.total,
+                    since=row.since,
+                    locked_until=row.locked_until,
+                    accounts=tuple(row.accounts),
+                )
+            )
+            row.failures, row.level, row.total = counter.failures, counter.level, counter.total
+            row.since = counter.since or now
+            row.locked_until, row.accounts = counter.locked_until, list(counter.accounts)
+        return counter

@@ -1,0 +1,174 @@
+"""Fixtures for all tests: the network is off, real servers are there for those who ask.
+
+A test that asks for a server's fixture gets its marker (`-m "not postgres"`) and is skipped,
+counted aloud, when the server is not installed. See tests/support/ for what they can do.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.network import block_outside
+from tests.support.servers import PostgresServer, RedisServer, find_postgres, find_redis
+from tests.support.shared_postgres import SharedPostgres, shared_postgres
+from tests.support.skips import SkipCounter, needs
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.support.smtp import SmtpServer
+
+MARKED_BY_FIXTURE = {
+    "postgres": {"postgres_url", "postgres_server", "shared_postgres_server"},
+    "redis": {"redis_url", "redis_server", "shared_redis_server"},
+    "browser": {"chromium"},
+    "node": {"node"},
+}
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count the skipped tests."""
+    config.pluginmanager.register(SkipCounter(), "sekisho-skips")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the fixtures it asks for, before `-m` chooses."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        for marker, fixtures in MARKED_BY_FIXTURE.items():
+            if asked & fixtures:
+                item.add_marker(marker)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        block_outside(monkeypatch)
+        yield
+
+
+def _require_redis() -> None:
+    if find_redis() is None:
+        needs("redis", "redis-server is not installed")
+
+
+def _require_postgres() -> None:
+    if find_postgres() is None:
+        needs("postgres", "the PostgreSQL server is not installed")
+
+
+@pytest.fixture(scope="session")
+def shared_redis_server() -> Iterator[RedisServer]:
+    """This process's Redis for all tests that do not stop it; see `redis_url`."""
+    _require_redis()
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def redis_url(shared_redis_server: RedisServer) -> str:
+    """The URL of an empty Redis."""
+    shared_redis_server.flush()
+    return shared_redis_server.url
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A running Redis of the test's own, to be killed, paused and started again."""
+    _require_redis()
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_server(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Iterator[SharedPostgres]:
+    """The run's PostgreSQL for all tests that do not stop it; see `postgres_url`."""
+    _require_postgres()
+    own = tmp_path_factory.getbasetemp()
+    with shared_postgres(own if worker_id == "master" else own.parent) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(shared_postgres_server: SharedPostgres) -> Iterator[str]:
+    """The URL of an empty database, `postgresql+psycopg://…`, removed after the test."""
+    name = shared_postgres_server.create_database()
+    yield shared_postgres_server.url(name)
+    shared_postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL of the test's own, to be killed, paused and started again."""
+    _require_postgres()
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def smtp_server() -> Iterator["SmtpServer"]:
+    """A listening mail server."""
+    from tests.support.smtp import SmtpServer
+
+    server = SmtpServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["Browser"]:
+    """A headless Chromium; take a `new_context()` for each person.
+
+    While it runs, Playwright's event loop counts as running in this thread: no `asyncio.run`
+    beside it.
+    """
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        needs("chromium", "chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """The Node.js program, with the packages of tests/real/node installed beside their scripts."""
+    program = shutil.which("node")
+    if program is None:
+        needs("node", "Node.js is not installed")
+    packages = Path(__file__).parent / "real" / "node" / "node_modules"
+    if not packages.is_dir():
+        needs("node", f"{os.path.relpath(packages)} is missing, see `make test`")
+    return Path(program)

@@ -85,7 +85,7 @@ def parse(
         default_max_age=metadata.get("default_max_age"),
         require_auth_time=metadata.get("require_auth_time", False),
         default_acr_values=tuple(metadata.get("default_acr_values", ())),
-        webweb_origins=web_origins(metadata),
+        web_origins=web_origins(metadata),
         is_native=metadata["application_type"] == "native" and auth_method == "none",
         has_short_secret=metadata.get("has_short_secret", False),
         policy_uri=metadata.get("policy_uri"),

@@ -6,16 +6,23 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SessionInterface
 
 import flows
-from idp import assets, health, i18n, logs, oidc, services, web
+from idp import assets, edge, health, i18n, logs, oidc, services
 from idp.clock import Clock
 from idp.db import db, engine_options
 from idp.errors import SettingsError
 from idp.settings import Settings, load
+
+
+class Sekisho(Flask):
+    def ensure_sync(self, func: Any) -> Any:
+        """Views are plain functions: Flask need not look at each call whether they are."""
+        return func
 
 
 class _NoSession(SessionInterface):
@@ -36,7 +43,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     settings = settings or load()
     if not settings.base_url:
         raise SettingsError("SEKISHO_BASE_URL is missing: the address that people open")
-    app = Flask("sekisho", static_folder=None, template_folder=str(i18n.templates_folder()))
+    app = Sekisho("sekisho", static_folder=None, template_folder=str(i18n.templates_folder()))
     app.session_interface = _NoSession()
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.main_database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.main_database_url)
@@ -44,7 +51,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     with app.app_context():
         writer = db.engine
     app.extensions["sekisho"] = services.build(settings, clock=clock, writer=writer)
-    web.init_app(app)
+    edge.init_app(app)
     assets.init_app(app)
     app.register_blueprint(health.blueprint)
     oidc.init_app(app, interaction_url=flows.interaction_url)

@@ -11,17 +11,19 @@ Core statement on the driver's own cursor: the same SQL, without compiling or re
 
 from __future__ import annotations
 
+import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, Engine, Executable, MetaData, create_engine, event
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql import Select
 from sqlalchemy.types import TypeDecorator
@@ -122,8 +124,8 @@ class Database:
 class Prepared:
     """One Core statement, compiled once for each dialect, run on the driver's cursor.
 
-    Bind parameters are named as in the statement; values pass through their types. An optional
-    `row` (a named tuple class) takes the columns in their order. No expanding parameters.
+    Bind parameters are named as in the statement; values pass through their types. Rows are named
+    tuples of the columns. No expanding parameters.
     """
 
     def __init__(self, statement: Executable) -> None:
@@ -135,7 +137,8 @@ class Prepared:
     def all(self, engine: Engine, **values: Any) -> list[Any]:
         compiled = self._compiled.get(engine.dialect.name) or self._compile(engine.dialect)
         rows, _ = _run(engine, compiled.sql, compiled.arguments(values), bool(self._columns))
-        return [self.Row._make(compiled.read(row)) for row in rows]
+        make, read = self.Row._make, compiled.read
+        return [make(read(row)) for row in rows]
 
     def one(self, engine: Engine, **values: Any) -> Any | None:
         """The first row, or None."""
@@ -154,6 +157,8 @@ class Prepared:
 
 
 class _Compiled:
+    """The SQL of one dialect, and how values go in and come out."""
+
     __slots__ = ("_binders", "_order", "_readers", "_template", "sql")
 
     def __init__(self, statement: Any, columns: tuple[Any, ...], dialect: Dialect) -> None:
@@ -166,7 +171,7 @@ class _Compiled:
             processor = bind.type.dialect_impl(dialect).bind_processor(dialect)
             if not bind.required:
                 self._template[name] = processor(bind.value) if processor else bind.value
-            if processor:
+            elif processor:
                 self._binders.append((name, processor))
         self._readers: list[tuple[int, Callable[[Any], Any]]] = [
             (index, processor)
@@ -176,9 +181,8 @@ class _Compiled:
 
     def arguments(self, values: dict[str, Any]) -> Any:
         for name, processor in self._binders:
-            if name in values:
-                values[name] = processor(values[name])
-        merged = {**self._template, **values}
+            values[name] = processor(values[name])
+        merged = {**self._template, **values} if self._template else values
         return [merged[name] for name in self._order] if self._order is not None else merged
 
     def read(self, row: Any) -> Any:
@@ -196,42 +200,60 @@ def _returned(statement: Any) -> list[Any]:
     return list(getattr(statement, "_returning", ()))
 
 
+class _Held:
+    """A connection that one thread keeps for the statements of one engine, with its cursor.
+
+    Taking one out of the pool and back costs more than a short statement does.
+    """
+
+    __slots__ = ("cursor", "fairy")
+
+    def __init__(self, engine: Engine) -> None:
+        self.fairy = engine.raw_connection()
+        self.fairy.detach()  # It is this thread's from now on; the pool need not count it.
+        self.cursor = self.fairy.cursor()
+
+    def close(self) -> None:
+        # A lost connection may fail to close as well; it is forgotten either way.
+        with suppress(Exception):
+            self.fairy.close()
+
+
+_local = threading.local()
+
+
+def _held(engine: Engine) -> _Held:
+    connections: WeakKeyDictionary[Engine, _Held] | None = getattr(_local, "connections", None)
+    if connections is None:
+        connections = _local.connections = WeakKeyDictionary()
+    held = connections.get(engine)
+    if held is None:
+        try:
+            held = connections[engine] = _Held(engine)
+        except SQLAlchemyError as error:
+            raise Unavailable("the database") from error
+    return held
+
+
 def _run(engine: Engine, sql: str, arguments: Any, fetch: bool) -> tuple[list[Any], int]:
     """Runs once; a connection that turns out to be lost is replaced and the statement repeated.
 
     Repeating is safe for every statement here: reads, deletes that claim (a lost answer reads as
     "already taken", the safe side), and upserts of the same value.
     """
-    for last in (False, True):
+    for is_last in (False, True):
+        held = _held(engine)
         try:
-            connection = engine.raw_connection()
-        except DBAPIError as error:
-            raise Unavailable("the database") from error
-        try:
-            cursor = connection.cursor()
+            cursor = held.cursor
             cursor.execute(sql, arguments)
-            rows = cursor.fetchall() if fetch else []
-            touched = cursor.rowcount
-            cursor.close()
-            return rows, touched
-        except Exception as error:
-            lost = _is_disconnect(engine, error, connection)
-            connection.invalidate(error)
-            if lost and not last:
-                engine.dispose()
+            return (cursor.fetchall() if fetch else []), cursor.rowcount
+        except engine.dialect.loaded_dbapi.Error as error:
+            is_lost = engine.dialect.is_disconnect(error, held.fairy.dbapi_connection, held.cursor)
+            held.close()
+            del _local.connections[engine]
+            if is_lost and not is_last:
                 continue
-            if lost or isinstance(error, _operational(engine)):
+            if is_lost or isinstance(error, engine.dialect.loaded_dbapi.OperationalError):
                 raise Unavailable("the database") from error
             raise
-        finally:
-            connection.close()
     raise AssertionError("unreachable")
-
-
-def _is_disconnect(engine: Engine, error: Exception, connection: Any) -> bool:
-    return bool(engine.dialect.is_disconnect(error, connection.dbapi_connection, None))  # type: ignore[arg-type]
-
-
-def _operational(engine: Engine) -> type[Exception]:
-    operational: type[Exception] = engine.dialect.loaded_dbapi.OperationalError
-    return operational

@@ -14,11 +14,14 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from idp.errors import SettingsError
+from idp.accounts.identifiers import check_address
+from idp.errors import Refused, SettingsError
+from idp.urls import base_url_problems, is_loopback, smtp_problems
 
 PREFIX = "SEKISHO_"
 LANGUAGES = ("en", "ja")
@@ -182,6 +185,8 @@ def _from_environment(source: Mapping[str, str], known: Mapping[str, Any]) -> di
         if name in known:
             given[name] = text
         elif stem != name and stem in known and known[stem].metadata["secret"]:
+            if PREFIX + stem.upper() in source:
+                raise SettingsError(f"{variable} and {PREFIX}{stem.upper()}: give one of them")
             try:
                 given[stem] = Path(text).read_text(encoding="utf-8").strip()
             except (OSError, ValueError) as error:
@@ -199,6 +204,8 @@ def _unknown(name: str, where: str, known: Mapping[str, Any], shown: str = "") -
 
 def _convert(default: Any, name: str, given: Any) -> Any:
     shown = PREFIX + name.upper()
+    if isinstance(given, dict) or (isinstance(given, list) and not isinstance(default, tuple)):
+        raise SettingsError(f"{shown} must be one value, not {given!r}")
     if isinstance(default, bool):
         if isinstance(given, bool):
             return given
@@ -220,18 +227,6 @@ def _convert(default: Any, name: str, given: Any) -> Any:
     return str(given)
 
 
-def is_loopback(host: str | None) -> bool:
-    """Whether a URL's host can only be this machine."""
-    if host is None:
-        return False
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def problems(settings: Settings) -> list[str]:
     """What is unusable or unsafe, one line each with what to do."""
     found = [
@@ -240,7 +235,12 @@ def problems(settings: Settings) -> list[str]:
         if not low <= getattr(settings, name) <= high
     ]
     if settings.base_url:
-        found += _base_url_problems(settings.base_url)
+        found += base_url_problems(settings.base_url)
+        if settings.demo and not is_loopback(urlsplit(settings.base_url).hostname):
+            found.append(
+                f"{PREFIX}DEMO is for loopback alone: everybody reads its mails and knows its "
+                "passwords"
+            )
     for network in settings.trusted_proxies:
         try:
             parsed = ipaddress.ip_network(network)
@@ -265,72 +265,13 @@ def problems(settings: Settings) -> list[str]:
         ("redis://", "rediss://", "unix://")
     ):
         found.append(f"{PREFIX}REDIS_URL must begin with redis://, rediss:// or unix://")
-    found += _smtp_problems(settings.smtp_url)
+    found += smtp_problems(settings.smtp_url)
+    try:
+        check_address(parseaddr(settings.mail_from)[1])
+    except Refused:
+        found.append(f"{PREFIX}MAIL_FROM must be an address, or: Name <address>")
     for name in ("contact_url", "help_url", "terms_url", "privacy_url"):
         url = getattr(settings, name)
         if url and not url.startswith(("https://", "mailto:")):
             found.append(f"{PREFIX}{name.upper()} must begin with https:// or mailto:")
     return found
-
-
-def _base_url_problems(base_url: str) -> list[str]:
-    shown = f"{PREFIX}BASE_URL={base_url}"
-    try:
-        parts = urlsplit(base_url)
-        port_is_valid = parts.port != 0
-    except ValueError:
-        return [f"{shown} is not a URL"]
-    if parts.scheme not in ("https", "http") or not parts.hostname or not port_is_valid:
-        return [f"{shown} must be https://HOST or https://HOST:PORT"]
-    if "*" in parts.netloc:
-        return [f"{shown}: wildcard hosts are unsafe; name the one host that people open"]
-    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-        return [f"{shown} must be scheme, host and port alone, without a trailing slash"]
-    if base_url != base_url.lower():
-        return [f"{shown} must be written in lower case"]
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        return [f"{shown}: http is for loopback alone; use https:// behind a TLS proxy"]
-    return []
-
-
-def _smtp_problems(url: str) -> list[str]:
-    if not url:
-        return []
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        return [f"{PREFIX}SMTP_URL is not a URL"]
-    if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not host:
-        return [f"{PREFIX}SMTP_URL must be smtp://HOST:PORT, smtps://HOST:PORT or smtp+plain://…"]
-    if parts.scheme == "smtp+plain" and not is_loopback(host):
-        return [f"{PREFIX}SMTP_URL: smtp+plain:// is for loopback alone; use smtp:// or smtps://"]
-    return []
-
-
-def reference() -> str:
-    """docs/SETTINGS.md, generated."""
-    lines = [
-        "# Settings",
-        "",
-        "Given in the environment, or in one TOML file named by `SEKISHO_CONFIG` (names there in",
-        "lower case without the prefix). Secrets (marked) may also be given as a file: the name",
-        "with `_FILE` behind it. An unknown name is refused at start. Written by `sekisho settings`.",
-        "",
-        "| Setting | Default | Range | Meaning |",
-        "| --- | --- | --- | --- |",
-    ]
-    for item in fields(Settings):
-        if item.name == "demo":
-            continue
-        unit = item.metadata["unit"]
-        low_high = RANGES.get(item.name)
-        default = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
-        lines.append(
-            f"| `{PREFIX}{item.name.upper()}`{' (secret)' if item.metadata['secret'] else ''} "
-            f"| {f'`{default}`' if str(default) else ''}{' ' + unit if unit else ''} "
-            f"| {f'{low_high[0]}–{low_high[1]}' if low_high else ''} "
-            f"| {item.metadata['doc'].replace('|', '/')} |"
-        )
-    return "\n".join(lines) + "\n"

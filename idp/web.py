@@ -1,44 +1,31 @@
-"""The web's edge: what is true of every request and every answer.
+"""What views share: cookies, CSRF, who asks and in which language, rendering.
 
-Owns host check, body limits, request ids, cookies, CSRF, security headers, rendering, language,
-and the one translation of our errors into pages and JSON.
-Does not own routes. Sources: OWASP ASVS 5.0, 3.3, 3.4, 3.5; RFC 6265bis (cookie prefixes).
+Does not own routes, nor what is true of every answer (`edge`). Sources: OWASP ASVS 5.0, 3.3 and
+3.5; RFC 6265bis (cookie prefixes).
 """
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
-import logging
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
-from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, g, has_request_context, render_template, request
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import Forbidden, HTTPException, RequestEntityTooLarge
+from flask import Response, current_app, g, has_request_context, render_template, request
+from werkzeug.exceptions import Forbidden
 
 from idp import i18n
-from idp.errors import TooManyAttempts, Unavailable
 from idp.services import Services
 from idp.settings import LANGUAGES
 
-FORM_LIMIT = 64 * 1024
 LANGUAGE_COOKIE = "language"
 BROWSER_COOKIE = "browser"
 SESSION_COOKIE = "session"
 DEVICE_COOKIE = "device"
 DEVICE_SECONDS = 400 * 86400
-log = logging.getLogger("idp.web")
 
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 PAGE_HEADERS = {
     # Browsers say `Origin: null` on forms under no-referrer, and then no origin can be checked.
     "Referrer-Policy": "same-origin",
@@ -113,14 +100,21 @@ def delete_cookie(response: Response, name: str) -> None:
     )
 
 
-def browser_secret(response_cookies: bool = True) -> str:
-    """The value that binds forms and interactions to this browser; made when there is none."""
+def browser_secret() -> str:
+    """The value that binds forms and interactions to this browser; made when there is none, and
+    then to be sent with `bind_browser`."""
     known: str | None = g.get("browser_secret") or cookie(BROWSER_COOKIE)
     if known is None or len(known) != 43:
-        known = secrets.token_urlsafe(32)
-        g.new_browser_secret = response_cookies
+        known = g.new_browser_secret = secrets.token_urlsafe(32)
     g.browser_secret = known
     return known
+
+
+def bind_browser(response: Response) -> Response:
+    """Sends the browser its new secret, if it was given one."""
+    if "new_browser_secret" in g:
+        set_cookie(response, BROWSER_COOKIE, g.new_browser_secret, seconds=DEVICE_SECONDS)
+    return response
 
 
 # CSRF --------------------------------------------------------------------------------------------
@@ -152,7 +146,7 @@ def remote_address() -> str:
     """The peer, or whom a trusted proxy names: from the right, the first that is no proxy of ours
     (TN-02). What cannot be parsed is nobody's address."""
     peer = request.environ.get("REMOTE_ADDR", "")
-    proxies = [ipaddress.ip_network(network) for network in services().settings.trusted_proxies]
+    proxies = _networks(services().settings.trusted_proxies)
     chain = [peer]
     if proxies:
         forwarded = request.environ.get("HTTP_X_FORWARDED_FOR", "")
@@ -165,6 +159,11 @@ def remote_address() -> str:
         if not any(address.version == net.version and address in net for net in proxies):
             return str(address)
     return str(ipaddress.ip_address(chain[0]))
+
+
+@lru_cache(maxsize=4)
+def _networks(texts: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 def language() -> str:
@@ -183,13 +182,12 @@ def language() -> str:
     return cast(str, g.language)
 
 
-def gettext(text: str, **values: str | int) -> str:
+def gettext(text: str) -> str:
     """`text` in the language of this request."""
-    translated = i18n.catalog(language()).gettext(text)
-    return translated % values if values else translated
+    return i18n.catalog(language()).gettext(text)
 
 
-def _ngettext(singular: str, plural: str, number: int) -> str:
+def ngettext(singular: str, plural: str, number: int) -> str:
     return i18n.catalog(language()).ngettext(singular, plural, number)
 
 
@@ -232,7 +230,7 @@ def render(
     response.headers["Content-Language"] = language()
     if request.args.get("lang") in LANGUAGES:
         set_cookie(response, LANGUAGE_COOKIE, language(), seconds=DEVICE_SECONDS)
-    return response
+    return bind_browser(response)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +242,14 @@ class ErrorPage:
     request_id: str
     time: str
     return_url: str | None = None
+
+
+def request_id() -> str:
+    """Names this request in logs, audit and error pages."""
+    environ = request.environ
+    if "sekisho.request_id" not in environ:
+        environ["sekisho.request_id"] = secrets.token_hex(8)
+    return cast(str, environ["sekisho.request_id"])
 
 
 def error_page(
@@ -270,116 +276,3 @@ def error_page(
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
-
-
-# Every request, every answer ---------------------------------------------------------------------
-
-
-def request_id() -> str:
-    if "request_id" not in g:
-        g.request_id = secrets.token_hex(8)
-    return cast(str, g.request_id)
-
-
-def init_app(app: Flask) -> None:
-    """Puts the edge around an application whose services are set."""
-    settings = cast(Services, app.extensions["sekisho"]).settings
-    app.config["MAX_CONTENT_LENGTH"] = FORM_LIMIT
-    app.config["MAX_FORM_PARTS"] = 100
-    expected_host = urlsplit(settings.base_url).netloc
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        lambda text: i18n.catalog(language()).gettext(text), _ngettext, newstyle=True
-    )
-
-    @app.before_request
-    def _check_host() -> Response | None:
-        environ = request.environ
-        if environ.get("HTTP_HOST") != expected_host and request.path not in (
-            "/healthz",
-            "/readyz",
-        ):
-            # Links and cookies are for one host alone (LK-03); another name is a mistake or a trick.
-            return Response("unknown host\n", status=421, content_type="text/plain")
-        return None
-
-    @app.after_request
-    def _finish(response: Response) -> Response:
-        headers = response.headers
-        for name, value in HEADERS.items():
-            if name not in headers:
-                headers[name] = value
-        if settings.is_https:
-            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-        if "Cache-Control" not in headers:
-            headers["Cache-Control"] = "no-store"
-        if g.get("new_browser_secret"):
-            set_cookie(response, BROWSER_COOKIE, g.browser_secret, seconds=DEVICE_SECONDS)
-        if settings.log_requests:
-            log.info(
-                "request",
-                extra={
-                    "request_id": request_id(),
-                    "method": request.method,
-                    "path": request.path,
-                    "status": response.status_code,
-                },
-            )
-        return response
-
-    @app.errorhandler(HTTPException)
-    def _http_error(error: HTTPException) -> Response:
-        return _translate_http(error)
-
-    @app.errorhandler(Unavailable)
-    @app.errorhandler(OperationalError)
-    @app.errorhandler(PoolTimeout)
-    def _unavailable(error: Exception) -> Response:
-        log.warning("unavailable", extra={"request_id": request_id(), "error": str(error)[:200]})
-        return error_page(
-            503,
-            "temporarily_unavailable",
-            gettext("Something is not working right now. Please try again in a moment."),
-            retry_after=getattr(error, "retry_after", 5),
-        )
-
-    @app.errorhandler(TooManyAttempts)
-    def _too_many(error: TooManyAttempts) -> Response:
-        return error_page(
-            429,
-            "too_many_attempts",
-            gettext("Too many attempts. Please wait a moment and try again."),
-            retry_after=error.retry_after,
-        )
-
-    @app.errorhandler(Exception)
-    def _defect(error: Exception) -> Response:
-        log.exception("unhandled", extra={"request_id": request_id(), "path": request.path})
-        return error_page(
-            500,
-            "server_error",
-            gettext("Something is not working right now. Please try again in a moment."),
-        )
-
-
-def _translate_http(error: HTTPException) -> Response:
-    status = error.code or 500
-    if status == 404:
-        return error_page(404, "not_found", gettext("This page does not exist."))
-    if status == 405:
-        response = error_page(405, "method_not_allowed", gettext("This page does not exist."))
-        response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
-        return response
-    if isinstance(error, RequestEntityTooLarge):
-        return error_page(413, "request_too_large", gettext("The request is too large."))
-    if isinstance(error, Forbidden):
-        return error_page(
-            403,
-            "forbidden",
-            gettext("Your session on this page is no longer valid. Reload and try again."),
-        )
-    return error_page(
-        status,
-        "invalid_request",
-        gettext("The application sent a request that cannot be answered."),
-    )

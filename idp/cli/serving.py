@@ -11,7 +11,8 @@ import click
 
 from idp import logs, services, settings
 from idp.errors import SettingsError
-from idp.settings import Settings, is_loopback
+from idp.settings import Settings
+from idp.urls import is_loopback
 
 
 @click.command()

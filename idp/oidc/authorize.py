@@ -8,15 +8,14 @@ questions are asked again. Source: OpenID Connect Core, 3.1.2; RFC 6749, 4.1; RF
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import quote, urlencode
+from typing import Any, NamedTuple
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from flask import Response, current_app, g, request
 from sqlalchemy import and_, bindparam, select
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp import interaction as interactions
 from idp import sessions, web
@@ -26,7 +25,7 @@ from idp.accounts.users import User
 from idp.db import Prepared
 from idp.errors import SekishoError
 from idp.interaction import Interaction
-from idp.oidc import clients, codes, respond
+from idp.oidc import clients, codes, parameters, respond
 from idp.oidc import request as requests
 from idp.oidc.client import Client
 from idp.oidc.clients import ClientRow
@@ -69,8 +68,7 @@ CONTEXT = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request together with everything that decides about it."""
 
     request: AuthorizationRequest
@@ -94,8 +92,7 @@ def authorize() -> Response:
     try:
         if request.method == "POST":
             return _from_post()
-        parameters = requests.read(request.environ.get("QUERY_STRING", ""))
-        return _decide(parameters)
+        return _decide(requests.read(request.environ.get("QUERY_STRING", "")))
     except Untrusted as failure:
         return respond.untrusted(failure)
     except Refusal as refusal:
@@ -109,19 +106,21 @@ def _from_post() -> Response:
         raise Untrusted("invalid_request", "parameters in query and body")
     if request.mimetype != "application/x-www-form-urlencoded":
         raise Untrusted("invalid_request", "the body is not a form")
-    if (request.content_length or 0) > POST_LIMIT:
-        raise Untrusted("invalid_request", "the request is too long")
-    parameters = requests.read(request.get_data(cache=False))
-    location = "/authorize?" + urlencode(parameters, quote_via=quote)
+    request.max_content_length = POST_LIMIT
+    try:
+        sent = requests.read(request.get_data(cache=False).decode("latin-1"))
+    except RequestEntityTooLarge:
+        raise Untrusted("invalid_request", "the request is too long") from None
+    location = "/authorize?" + parameters.write(sent)
     if len(location) > LOCATION_LIMIT:
         raise Untrusted("invalid_request", "the request is too long")
     return respond.redirect(location)
 
 
-def _decide(parameters: dict[str, str]) -> Response:
+def _decide(given: dict[str, str]) -> Response:
     services = web.services()
     now = services.clock.now()
-    asked = ask(services, parameters, web.cookie(web.SESSION_COOKIE), now)
+    asked = ask(services, given, web.cookie(web.SESSION_COOKIE), now)
     row = choose(asked)
     needs = unmet(
         asked.request, _signed_in(row), asked.client, now=now, hinted_sub=asked.hinted_sub
@@ -132,12 +131,12 @@ def _decide(parameters: dict[str, str]) -> Response:
         )
     if "none" in asked.request.prompts:
         return respond.error(asked.to, needs[0].error, after_post=False)
-    return _to_pages(services, asked, row, needs, parameters, now)
+    return _to_pages(services, asked, row, needs, given, now)
 
 
-def ask(services: Services, parameters: dict[str, str], secret: str | None, now: datetime) -> Asked:
+def ask(services: Services, given: dict[str, str], secret: str | None, now: datetime) -> Asked:
     """Reads and judges everything about a request. Raises Untrusted or Refusal."""
-    client_id = parameters.get("client_id")
+    client_id = given.get("client_id")
     if client_id is None:
         raise Untrusted("invalid_request", "client_id is missing")
     browser = sessions.browser_hash(secret) if secret else b""
@@ -145,9 +144,9 @@ def ask(services: Services, parameters: dict[str, str], secret: str | None, now:
     if not rows:
         raise Untrusted("invalid_client", "client_id is not registered here")
     client = clients.from_row(rows[0])
-    to = requests.destination(parameters, client)
+    to = requests.destination(given, client)
     try:
-        asked = requests.parse(parameters, client, to)
+        asked = requests.parse(given, client, to)
         hinted_sub = _hinted_sub(services, asked, now)
     except OAuth2Error as failure:
         raise Refusal(to, client, failure) from failure
@@ -231,21 +230,23 @@ def _to_pages(
     asked: Asked,
     row: Any | None,
     needs: Sequence[Need],
-    parameters: dict[str, str],
+    given: dict[str, str],
     now: datetime,
 ) -> Response:
     """Starts an interaction. A session that only lacks consent, say, goes with it."""
     interaction = interactions.start(
         services.state,
         browser=sessions.browser_hash(web.browser_secret()).hex(),
-        parameters=parameters,
+        parameters=given,
         now=now,
         lifetime=timedelta(minutes=services.settings.interaction_minutes),
         session_id=row.sid if row is not None and Need.LOGIN not in needs else None,
         # Somebody who is only to prove again who they are need not say it first.
         identifier=row.email if row is not None and Need.LOGIN in needs else "",
     )
-    return respond.redirect(current_app.extensions["sekisho_interaction_url"](interaction))
+    return web.bind_browser(
+        respond.redirect(current_app.extensions["sekisho_interaction_url"](interaction))
+    )
 
 
 # After the pages ---------------------------------------------------------------------------------

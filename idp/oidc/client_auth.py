@@ -14,10 +14,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749.errors import InvalidClientError
 
+from idp import web
 from idp.oidc import clients
 from idp.oidc.client import Client, hash_secret
 from idp.services import Services
@@ -31,6 +33,10 @@ class Credentials:
     method: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """The readings of what was sent: libraries differ on whether Basic is percent-encoded."""
+
+    @property
+    def is_basic(self) -> bool:
+        return self.method == "client_secret_basic"
 
 
 class InvalidClient(InvalidClientError):
@@ -97,11 +103,8 @@ class Blocked:
 _blocked = Blocked()
 
 
-def authenticate(
-    services: Services, credentials: Credentials, address: str, now: datetime
-) -> Client:
-    """The client, proven. Raises InvalidClient."""
-    row = clients.ENABLED.one(services.database.reader, client_id=credentials.client_id)
+def authenticate(services: Services, credentials: Credentials, row: Any, now: datetime) -> Client:
+    """The client, proven. `row`: has `clients.COLUMNS`, or None. Raises InvalidClient."""
     client = clients.from_row(row) if row is not None else None
     if credentials.method == "none":
         if client is not None and client.is_public:
@@ -110,16 +113,16 @@ def authenticate(
     expected = (client.secret_hash if client else None) or _NOBODY
     matches = [
         hmac.compare_digest(
-            expected,
-            hash_secret(services.client_secret_key, credentials.client_id, secret),
+            expected, hash_secret(services.client_secret_key, credentials.client_id, secret)
         )
         for secret in credentials.secrets
     ]
     if client is not None and any(matches) and client.auth_method == credentials.method:
         # A secret of ours cannot be guessed; a short imported one must not be tried on and on.
-        if not client.has_short_secret or not _blocked.seconds(client.id, address, now):
-            return client
-    raise _failed(services, credentials, address, now)
+        if client.has_short_secret and _blocked.seconds(client.id, web.remote_address(), now):
+            raise InvalidClient(tried_basic=credentials.is_basic)
+        return client
+    raise _failed(services, credentials, web.remote_address(), now)
 
 
 def _failed(
@@ -132,4 +135,4 @@ def _failed(
         if until is not None:
             _blocked.add(credentials.client_id, address, until)
             wait = max(1, int((until - now).total_seconds()))
-    return InvalidClient(tried_basic=credentials.method == "client_secret_basic", retry_after=wait)
+    return InvalidClient(tried_basic=credentials.is_basic, retry_after=wait)

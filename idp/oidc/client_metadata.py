@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from idp.accounts.organizations import check_name
 from idp.errors import Refused
-from idp.settings import is_loopback
+from idp.urls import is_loopback
 from keys.signing_key import ALGORITHMS
 
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")

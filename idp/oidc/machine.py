@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
-from urllib.parse import parse_qsl
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
@@ -21,52 +20,36 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp import web
 from idp.errors import Unavailable
-from idp.oidc import clients
+from idp.oidc import clients, parameters
 from idp.oidc.client import Client
 from idp.oidc.client_auth import InvalidClient
 
 BODY_LIMIT = 16 * 1024
-FIELD_LIMIT = 50
 VALUE_LIMIT = 8192
 _NO_STORE = [("Cache-Control", "no-store"), ("Pragma", "no-cache")]
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def read_form(*, optional: bool = False) -> dict[str, str]:
     """The form in the body. Raises InvalidRequestError."""
-    length = request.content_length or 0
-    if length > BODY_LIMIT:
-        raise InvalidRequestError("the body is too long")
     if request.mimetype != "application/x-www-form-urlencoded":
         if optional:
             return {}
         raise InvalidRequestError("the body must be application/x-www-form-urlencoded")
+    request.max_content_length = BODY_LIMIT
     try:
-        body = request.get_data(cache=False)
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=FIELD_LIMIT,
-        )
+        form = parameters.read(request.get_data(cache=False).decode("latin-1"))
     except RequestEntityTooLarge:
         raise InvalidRequestError("the body is too long") from None
-    except ValueError:
-        raise InvalidRequestError("the body cannot be read") from None
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        raise InvalidRequestError("a parameter is given more than once")
+    except parameters.Unreadable as error:
+        raise InvalidRequestError(str(error)) from None
     if any(len(value) > VALUE_LIMIT for value in form.values()):
         raise InvalidRequestError("a parameter is too long")
-    return {name: value for name, value in form.items() if value}
+    return form
 
 
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(
-        json.dumps(body, ensure_ascii=False, separators=(",", ":")),
-        status=status,
-        headers=_NO_STORE,
-        content_type="application/json",
-    )
+    return Response(_encode(body), status, _NO_STORE, content_type="application/json")
 
 
 def endpoint(view: Callable[[], Response]) -> Callable[[], Response]:

@@ -12,9 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import Any, NamedTuple
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749.errors import (
@@ -24,6 +22,7 @@ from authlib.oauth2.rfc6749.errors import (
 )
 
 from idp.errors import SekishoError
+from idp.oidc import parameters
 from idp.oidc.client import Client
 
 LENGTHS = {
@@ -54,7 +53,6 @@ PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 RESPONSE_MODES = ("query", "fragment", "form_post")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-MAXIMUM_FIELDS = 100
 
 
 class Untrusted(SekishoError):
@@ -77,8 +75,10 @@ class RegistrationNotSupported(OAuth2Error):
     error = "registration_not_supported"
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationRequest:
+class AuthorizationRequest(NamedTuple):
+    """A value like the frozen ones elsewhere, but made three times as fast: every request makes
+    one."""
+
     client_id: str
     redirect_uri: str
     scopes: tuple[str, ...]
@@ -101,8 +101,7 @@ class AuthorizationRequest:
     ui_locales: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """Where answers go, known to be the client's own."""
 
     redirect_uri: str
@@ -110,77 +109,68 @@ class Destination:
     state: str | None
 
 
-def read(encoded: bytes | str) -> dict[str, str]:
-    """The parameters of a query string or form body. A parameter without a value counts as absent
-    (RFC 6749, 3.1). Raises Untrusted for what is repeated, too long or not UTF-8."""
-    text = encoded.decode("latin-1") if isinstance(encoded, bytes) else encoded
+def read(text: str) -> dict[str, str]:
+    """The parameters of a query string or form body. Raises Untrusted for what is repeated, too
+    long or unreadable; unknown parameters are ignored (RFC 6749, 3.1)."""
     try:
-        pairs = parse_qsl(
-            text, keep_blank_values=True, errors="strict", max_num_fields=MAXIMUM_FIELDS
-        )
-    except ValueError as error:
-        raise Untrusted("invalid_request", "the parameters cannot be read") from error
-    parameters: dict[str, str] = {}
-    for name, value in pairs:
-        if name not in LENGTHS:
-            continue  # Unknown parameters are ignored (RFC 6749, 3.1).
-        if name in parameters:
-            raise Untrusted("invalid_request", f"{name} is given more than once")
+        found = parameters.read(text, LENGTHS)
+    except parameters.Unreadable as error:
+        raise Untrusted("invalid_request", str(error)) from error
+    for name, value in found.items():
         if len(value) > LENGTHS[name]:
             raise Untrusted("invalid_request", f"{name} is too long")
-        parameters[name] = value
-    return {name: value for name, value in parameters.items() if value}
+    return found
 
 
-def destination(parameters: Mapping[str, str], client: Client) -> Destination:
+def destination(given: Mapping[str, str], client: Client) -> Destination:
     """Verifies the redirect URI: the identical string, nothing normalised (RFC 9700, 2.1).
 
     Raises Untrusted. The response mode is best effort here: an unknown one answers in the query.
     """
-    redirect_uri = parameters.get("redirect_uri")
+    redirect_uri = given.get("redirect_uri")
     if redirect_uri is None:
         raise Untrusted("invalid_request", "redirect_uri is missing")
     if not client.allows_redirect_uri(redirect_uri):
         raise Untrusted("invalid_request", "redirect_uri is not registered for this client")
-    mode = parameters.get("response_mode", "query")
+    mode = given.get("response_mode", "query")
     return Destination(
-        redirect_uri, mode if mode in RESPONSE_MODES else "query", parameters.get("state")
+        redirect_uri, mode if mode in RESPONSE_MODES else "query", given.get("state")
     )
 
 
-def parse(parameters: Mapping[str, str], client: Client, to: Destination) -> AuthorizationRequest:
+def parse(given: Mapping[str, str], client: Client, to: Destination) -> AuthorizationRequest:
     """The request as a value. Raises OAuth2Error, to be sent to `to`."""
-    if "request" in parameters:
+    if "request" in given:
         raise RequestNotSupported()
-    if "request_uri" in parameters:
+    if "request_uri" in given:
         raise RequestUriNotSupported()
-    if "registration" in parameters:
+    if "registration" in given:
         raise RegistrationNotSupported()
-    response_type = parameters.get("response_type")
+    response_type = given.get("response_type")
     if response_type is None:
         raise InvalidRequestError("response_type is missing")
     if response_type != "code":
         raise UnsupportedResponseTypeError(None, "response_type must be code")
-    if parameters.get("response_mode", "query") not in RESPONSE_MODES:
+    if given.get("response_mode", "query") not in RESPONSE_MODES:
         raise InvalidRequestError("response_mode is not supported")
     for name in ("state", "nonce"):
-        if name in parameters and _CONTROL.search(parameters[name]):
+        if name in given and _CONTROL.search(given[name]):
             raise InvalidRequestError(f"{name} has control characters")
-    demanded = _claims(parameters.get("claims"))
+    demanded = _claims(given.get("claims"))
     return AuthorizationRequest(
         client_id=client.id,
         redirect_uri=to.redirect_uri,
-        scopes=_scopes(parameters.get("scope", "")),
+        scopes=_scopes(given.get("scope", "")),
         state=to.state,
         response_mode=to.response_mode,
-        nonce=parameters.get("nonce"),
-        code_challenge=_challenge(parameters, client),
-        prompts=_prompts(parameters.get("prompt", "")),
-        max_age=_max_age(parameters.get("max_age"), client.default_max_age),
-        login_hint=parameters.get("login_hint", ""),
-        id_token_hint=parameters.get("id_token_hint", ""),
-        acr_values=tuple(parameters.get("acr_values", "").split()),
-        ui_locales=tuple(parameters.get("ui_locales", "").split()),
+        nonce=given.get("nonce"),
+        code_challenge=_challenge(given, client),
+        prompts=_prompts(given.get("prompt", "")),
+        max_age=_max_age(given.get("max_age"), client.default_max_age),
+        login_hint=given.get("login_hint", ""),
+        id_token_hint=given.get("id_token_hint", ""),
+        acr_values=tuple(given.get("acr_values", "").split()),
+        ui_locales=tuple(given.get("ui_locales", "").split()),
         **demanded,
     )
 
@@ -210,9 +200,9 @@ def _max_age(text: str | None, default: int | None) -> int | None:
     return int(text)
 
 
-def _challenge(parameters: Mapping[str, str], client: Client) -> str | None:
-    challenge = parameters.get("code_challenge")
-    method = parameters.get("code_challenge_method")
+def _challenge(given: Mapping[str, str], client: Client) -> str | None:
+    challenge = given.get("code_challenge")
+    method = given.get("code_challenge_method")
     if challenge is None:
         if method is not None or client.requires_pkce:
             raise InvalidRequestError("code_challenge is missing")

@@ -10,6 +10,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from idp import assurance
 from idp.oidc.client import Client
@@ -40,8 +41,7 @@ _ERRORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedIn(NamedTuple):
     """A live session, as far as this decision is concerned."""
 
     sid: str

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
 
 from authlib.oauth2 import OAuth2Error
 from flask import Response
 
 from idp import web
+from idp.oidc import parameters
 from idp.oidc.request import Destination, Untrusted
 
 
@@ -78,10 +78,10 @@ def untrusted(failure: Untrusted) -> Response:
     )
 
 
-def _with(uri: str, fields: Mapping[str, str], separator: str) -> str:
+def _with(uri: str, fields: dict[str, str], separator: str) -> str:
     if separator == "?" and "?" in uri:
         separator = "" if uri.endswith(("?", "&")) else "&"
-    return uri + separator + urlencode(fields, quote_via=quote)
+    return uri + separator + parameters.write(fields)
 
 
 def post_logout(uri: str, state: str | None) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -28,8 +27,9 @@ from idp.accounts.organizations import Organization
 from idp.accounts.users import User
 from idp.audit import Event
 from idp.db import Prepared
-from idp.oidc import client_auth, codes, id_token, machine
+from idp.oidc import client_auth, clients, codes, id_token, machine
 from idp.oidc.client import Client
+from idp.oidc.clients import ClientRow
 from idp.oidc.codes import Grant
 from idp.services import Services
 from idp.sessions import SessionRow
@@ -37,10 +37,12 @@ from idp.sessions import SessionRow
 GRANT_TYPE = "authorization_code"
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")
 
-# The person behind a session that is still open: everything that a claim may need.
-PERSON = Prepared(
+# The calling client, with the person behind a session that is still open (columns of None when
+# there is none): everything that a claim may need.
+_open_person = (
     select(
         SessionRow.id.label("sid"),
+        User.id.label("user_id"),
         User.name,
         User.login_id,
         User.email,
@@ -54,7 +56,14 @@ PERSON = Prepared(
     .select_from(SessionRow)
     .join(User, User.id == SessionRow.user_id)
     .join(Organization, Organization.id == User.organization_id)
-    .where(SessionRow.id == bindparam("sid"), User.id == bindparam("user_id"), *sessions.IS_OPEN)
+    .where(SessionRow.id == bindparam("sid"), *sessions.IS_OPEN)
+    .subquery("person")
+)
+CLIENT_AND_PERSON = Prepared(
+    select(*clients.COLUMNS, *_open_person.c)
+    .select_from(ClientRow)
+    .outerjoin(_open_person, _open_person.c.sid.is_not(None))
+    .where(ClientRow.id == bindparam("client_id"), ClientRow.disabled_at.is_(None))
 )
 
 
@@ -68,25 +77,28 @@ def token() -> Response:
 
 
 def _token(found: list[Client]) -> Response:
-    services = web.services()
-    now = services.clock.now()
     form = machine.read_form()
     grant_type = form.get("grant_type")
     if grant_type is None:
         raise InvalidRequestError("grant_type is missing")
     if grant_type != GRANT_TYPE:
         raise UnsupportedGrantTypeError(None, "only authorization_code is supported")
+    services = web.services()
+    now = services.clock.now()
     credentials = client_auth.read(request.environ.get("HTTP_AUTHORIZATION"), form)
-    client = client_auth.authenticate(services, credentials, web.remote_address(), now)
+    code = form.get("code", "")
+    row = CLIENT_AND_PERSON.one(
+        services.database.reader, client_id=credentials.client_id, sid=codes.sid_of(code)
+    )
+    client = client_auth.authenticate(services, credentials, row, now)
     found.append(client)
-    code = form.get("code")
-    if code is None:
+    if not code:
         raise InvalidRequestError("code is missing")
-    return machine.answer(_redeem(services, client, code, form, now))
+    return machine.answer(_redeem(services, client, row, code, form, now))
 
 
 def _redeem(
-    services: Services, client: Client, code: str, form: dict[str, str], now: datetime
+    services: Services, client: Client, row: Any, code: str, form: dict[str, str], now: datetime
 ) -> dict[str, Any]:
     grant = _take(services, client, code, now)
     if now.timestamp() >= grant.expires_at:
@@ -94,8 +106,7 @@ def _redeem(
     if form.get("redirect_uri") != grant.redirect_uri:
         raise InvalidGrantError("redirect_uri is not the one of the authorization request")
     _check_verifier(grant, form.get("code_verifier"))
-    row = PERSON.one(services.database.reader, sid=grant.sid, user_id=grant.user_id)
-    if row is None:
+    if (row.sid, row.user_id) != (grant.sid, grant.user_id):
         raise InvalidGrantError("the session has ended")
     if client.organization_id not in (None, row.organization_id):
         raise InvalidGrantError("the user is not allowed to use this client")
@@ -104,7 +115,7 @@ def _redeem(
     )
     seconds = services.settings.handle_seconds
     handle = codes.issue_handle(
-        services.state, code, replace(grant, expires_at=now.timestamp() + seconds), seconds
+        services.state, code, grant._replace(expires_at=now.timestamp() + seconds), seconds
     )
     return {
         "access_token": handle,

@@ -13,7 +13,7 @@ from idp.accounts import claims
 from idp.errors import SekishoError
 from idp.oidc import clients, codes, machine
 from idp.oidc.client import Client
-from idp.oidc.token import PERSON
+from idp.oidc.token import CLIENT_AND_PERSON
 
 
 class InvalidHandle(SekishoError):
@@ -59,16 +59,15 @@ def _userinfo(found: list[Client]) -> Response:
     grant = codes.open_handle(services.state, _presented(), services.clock.now())
     if grant is None:
         raise InvalidHandle("invalid_token", "the access token is not valid or has expired")
-    row = clients.ENABLED.one(services.database.reader, client_id=grant.client_id)
-    person = PERSON.one(services.database.reader, sid=grant.sid, user_id=grant.user_id)
-    if row is None or person is None:
+    row = CLIENT_AND_PERSON.one(services.database.reader, client_id=grant.client_id, sid=grant.sid)
+    if row is None or row.user_id != grant.user_id:
         raise InvalidHandle("invalid_token", "the session has ended")
     client = clients.from_row(row)
     found.append(client)
     if not client.has_userinfo:
         raise InvalidHandle("invalid_token", "this client reads no UserInfo")
     return machine.answer(
-        {**claims.about(person, grant.scopes, grant.userinfo_claims), "sub": grant.user_id}
+        {**claims.about(row, grant.scopes, grant.userinfo_claims), "sub": grant.user_id}
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, g
 
 from idp import sessions, web
 from idp.oidc import end_session, respond
@@ -41,7 +41,7 @@ def show() -> Response:
     rows = sessions.in_browser(
         services.database.reader, web.session_secret(), services.settings, now
     )
-    if not rows or request.args.get("done"):
+    if not rows or "done" in parameters:
         return _signed_out(parameters)
     logout = end_session.judge(services, parameters, now)
     return web.render(

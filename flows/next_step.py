@@ -49,17 +49,21 @@ class Next:
 def next_step(
     *,
     identifier: str,
-    session_id: str | None,
+    opened: bool,
     proofs: Sequence[Proof],
     consent: str | None,
     facts: Facts,
 ) -> Next:
     """The next step of an interaction with these members (see `idp.interaction`)."""
     needs = facts.needs
-    if Need.ACCOUNT in needs and facts.has_accounts and not proofs:
+    if (
+        Need.ACCOUNT in needs
+        and facts.has_accounts
+        and not (proofs and Need.LOGIN in needs)  # Signing in names an account as well.
+    ):
         return Next(Step.CHOOSE_ACCOUNT)
-    if Need.LOGIN in needs:
-        return _login(identifier, session_id, proofs)
+    if Need.LOGIN in needs or Need.ACCOUNT in needs:
+        return _login(identifier, opened, proofs)
     if Need.ELIGIBILITY in needs:
         return Next(Step.REFUSED, "access_denied")
     if Need.ASSURANCE in needs:
@@ -71,8 +75,8 @@ def next_step(
     return Next(Step.DONE)
 
 
-def _login(identifier: str, session_id: str | None, proofs: Sequence[Proof]) -> Next:
-    if session_id is not None and proofs:
+def _login(identifier: str, opened: bool, proofs: Sequence[Proof]) -> Next:
+    if opened:
         # Signed in just now, and still not whom the application asked for.
         return Next(Step.REFUSED, "login_required")
     if not identifier:

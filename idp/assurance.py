@@ -39,7 +39,11 @@ def satisfies(reached: str, wanted: Sequence[str]) -> bool:
     A list in which nothing is known to us asks for nothing (`acr_values` is a wish, OpenID
     Connect Core, 3.1.2.1), nor does an empty one.
     """
-    known = [LEVELS.index(level) for level in wanted if level in LEVELS]
-    if not known or len(known) < len(wanted):
-        return True
-    return LEVELS.index(reached) >= min(known)
+    return not wanted or any(level not in LEVELS for level in wanted) or meets(reached, wanted)
+
+
+def meets(reached: str, demanded: Sequence[str]) -> bool:
+    """Whether a level reached is at least one of those demanded. What we do not know is never
+    reached."""
+    known = [LEVELS.index(level) for level in demanded if level in LEVELS]
+    return bool(known) and LEVELS.index(reached) >= min(known)

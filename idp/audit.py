@@ -30,6 +30,7 @@ class Event(enum.StrEnum):
     CLIENT_ADDED = "client.added"
     CLIENT_CHANGED = "client.changed"
     CLIENT_DISABLED = "client.disabled"
+    CLIENT_ENABLED = "client.enabled"
     KEY_ROTATED = "key.rotated"
     KEY_WITHDRAWN = "key.withdrawn"
 
@@ -81,6 +82,8 @@ def record(
 
 
 def _plain(value: str | int | list[str]) -> str | int | list[str]:
+    if isinstance(value, list):
+        return [str(_plain(item)) for item in value[:50]]
     if isinstance(value, str):
         return "".join(c if c.isprintable() else "�" for c in value[:200])
     return value

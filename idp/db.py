@@ -11,7 +11,6 @@ Core statement on the driver's own cursor: the same SQL, without compiling or re
 
 from __future__ import annotations
 
-import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -118,7 +117,7 @@ class Database:
 
     def dispose(self) -> None:
         self.writer.dispose()
-        self.reader.dispose()
+        release(self.reader)
 
 
 class Prepared:
@@ -131,13 +130,13 @@ class Prepared:
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
         self._columns = tuple(_returned(statement))
-        self.Row = namedtuple("Row", [column.key for column in self._columns])  # type: ignore[misc]
+        self._row: Any = namedtuple("Row", [column.key for column in self._columns])  # type: ignore[misc]
         self._compiled: dict[str, _Compiled] = {}
 
     def all(self, engine: Engine, **values: Any) -> list[Any]:
         compiled = self._compiled.get(engine.dialect.name) or self._compile(engine.dialect)
         rows, _ = _run(engine, compiled.sql, compiled.arguments(values), bool(self._columns))
-        make, read = self.Row._make, compiled.read
+        make, read = self._row._make, compiled.read
         return [make(read(row)) for row in rows]
 
     def one(self, engine: Engine, **values: Any) -> Any | None:
@@ -201,16 +200,13 @@ def _returned(statement: Any) -> list[Any]:
 
 
 class _Held:
-    """A connection that one thread keeps for the statements of one engine, with its cursor.
-
-    Taking one out of the pool and back costs more than a short statement does.
-    """
+    """A connection with its cursor, kept for statements that are transactions of their own."""
 
     __slots__ = ("cursor", "fairy")
 
     def __init__(self, engine: Engine) -> None:
         self.fairy = engine.raw_connection()
-        self.fairy.detach()  # It is this thread's from now on; the pool need not count it.
+        self.fairy.detach()  # Ours from now on; the pool need not count it.
         self.cursor = self.fairy.cursor()
 
     def close(self) -> None:
@@ -219,20 +215,24 @@ class _Held:
             self.fairy.close()
 
 
-_local = threading.local()
+# The connections of each engine that nobody uses now, the last used on top. Taking one off a list
+# and putting it back are single steps in Python; a pool does both for the price of the statement
+# itself. There are as many as threads were ever in here at once.
+_idle: WeakKeyDictionary[Engine, list[_Held]] = WeakKeyDictionary()
 
 
-def _held(engine: Engine) -> _Held:
-    connections: WeakKeyDictionary[Engine, _Held] | None = getattr(_local, "connections", None)
-    if connections is None:
-        connections = _local.connections = WeakKeyDictionary()
-    held = connections.get(engine)
-    if held is None:
-        try:
-            held = connections[engine] = _Held(engine)
-        except SQLAlchemyError as error:
-            raise Unavailable("the database") from error
-    return held
+def _connect(engine: Engine) -> _Held:
+    try:
+        return _Held(engine)
+    except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
+        raise Unavailable("the database") from error
+
+
+def release(engine: Engine) -> None:
+    """Closes what is idle of an engine."""
+    for held in _idle.pop(engine, []):
+        held.close()
+    engine.dispose()
 
 
 def _run(engine: Engine, sql: str, arguments: Any, fetch: bool) -> tuple[list[Any], int]:
@@ -241,19 +241,23 @@ def _run(engine: Engine, sql: str, arguments: Any, fetch: bool) -> tuple[list[An
     Repeating is safe for every statement here: reads, deletes that claim (a lost answer reads as
     "already taken", the safe side), and upserts of the same value.
     """
-    for is_last in (False, True):
-        held = _held(engine)
+    while True:
+        try:
+            held, is_new = _idle[engine].pop(), False
+        except (KeyError, IndexError):
+            held, is_new = _connect(engine), True
         try:
             cursor = held.cursor
             cursor.execute(sql, arguments)
-            return (cursor.fetchall() if fetch else []), cursor.rowcount
+            answer = (list(cursor.fetchall()) if fetch else []), cursor.rowcount
         except engine.dialect.loaded_dbapi.Error as error:
             is_lost = engine.dialect.is_disconnect(error, held.fairy.dbapi_connection, held.cursor)
             held.close()
-            del _local.connections[engine]
-            if is_lost and not is_last:
+            if is_lost and not is_new:
+                release(engine)  # A server that went away took the other connections with it.
                 continue
             if is_lost or isinstance(error, engine.dialect.loaded_dbapi.OperationalError):
                 raise Unavailable("the database") from error
             raise
-    raise AssertionError("unreachable")
+        _idle.setdefault(engine, []).append(held)
+        return answer

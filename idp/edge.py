@@ -88,6 +88,8 @@ def init_app(app: Flask) -> None:
     settings = cast(Services, app.extensions["sekisho"]).settings
     app.config["MAX_CONTENT_LENGTH"] = FORM_LIMIT
     app.config["MAX_FORM_PARTS"] = 100
+    # A doubled slash is another path, not a reason for a 308, which would repeat a form.
+    app.url_map.merge_slashes = False
     app.wsgi_app = Edge(app.wsgi_app, settings)  # type: ignore[method-assign]
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
@@ -109,6 +111,7 @@ def init_app(app: Flask) -> None:
             503,
             "temporarily_unavailable",
             web.gettext("Something is not working right now. Please try again in a moment."),
+            title=web.gettext("Temporarily unavailable"),
             retry_after=getattr(error, "retry_after", 5),
         )
 
@@ -118,6 +121,7 @@ def init_app(app: Flask) -> None:
             429,
             "too_many_attempts",
             web.gettext("Too many attempts. Please wait a moment and try again."),
+            title=web.gettext("Too many attempts"),
             retry_after=error.retry_after,
         )
 
@@ -128,18 +132,25 @@ def init_app(app: Flask) -> None:
             500,
             "server_error",
             web.gettext("Something is not working right now. Please try again in a moment."),
+            title=web.gettext("Temporarily unavailable"),
+            advice=web.gettext("If it keeps happening, give the details below to your help desk."),
         )
 
 
 def _translate_http(error: HTTPException) -> Response:
+    """The page for an HTTP error: fixed texts, whatever the exception says."""
     status = error.code or 500
-    if status == 404:
-        return web.error_page(404, "not_found", web.gettext("This page does not exist."))
-    if status == 405:
+    if status in (404, 405):
         response = web.error_page(
-            405, "method_not_allowed", web.gettext("This page does not exist.")
+            status,
+            "not_found" if status == 404 else "method_not_allowed",
+            web.gettext("This page does not exist."),
+            title=web.gettext("Page not found"),
+            advice=web.gettext("Check the address, or go back to the application and start again."),
         )
-        response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        if status == 405:
+            methods = getattr(error, "valid_methods", None) or ()
+            response.headers["Allow"] = ", ".join(sorted(methods))
         return response
     if isinstance(error, RequestEntityTooLarge):
         return web.error_page(413, "request_too_large", web.gettext("The request is too large."))
@@ -149,8 +160,4 @@ def _translate_http(error: HTTPException) -> Response:
             "forbidden",
             web.gettext("Your session on this page is no longer valid. Reload and try again."),
         )
-    return web.error_page(
-        status,
-        "invalid_request",
-        web.gettext("The application sent a request that cannot be answered."),
-    )
+    return web.error_page(status, "invalid_request", web.gettext("The request could not be read."))

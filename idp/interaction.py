@@ -24,7 +24,6 @@ class Interaction:
     id: str
     browser: str
     """Hash of the browser cookie that it belongs to, hexadecimal."""
-    started_at: datetime
     expires_at: datetime
     parameters: dict[str, str]
     """The authorization request as received; judged again whenever it is answered."""
@@ -32,6 +31,8 @@ class Interaction:
     """Who the person says to be, as typed. Proves nothing."""
     session_id: str | None = None
     """The session that the answer will speak of, once known."""
+    opened: bool = False
+    """Whether that session was opened by the proofs of this very visit."""
     account_chosen: bool = False
     consent: str | None = None
     """`allow` or `deny`, said in this interaction."""
@@ -55,7 +56,6 @@ def start(
     interaction = Interaction(
         id=secrets.token_urlsafe(32),
         browser=browser,
-        started_at=now,
         expires_at=now + lifetime,
         parameters=parameters,
         session_id=session_id,
@@ -74,7 +74,7 @@ def load(
 
 
 def save(store: StateStore, interaction: Interaction) -> Interaction | None:
-    """Replaces what was read; None when another tab was faster and this step must be judged anew."""
+    """Replaces what was read; None when another tab was faster: this step must be judged anew."""
     written = _encode(interaction)
     swapped = store.swap(
         Kind.INTERACTION, interaction.id, interaction.stored, written, STEP_SECONDS
@@ -90,11 +90,11 @@ def finish(store: StateStore, interaction: Interaction) -> bool:
 def _encode(interaction: Interaction) -> bytes:
     record: dict[str, Any] = {
         "b": interaction.browser,
-        "s": interaction.started_at.timestamp(),
         "x": interaction.expires_at.timestamp(),
         "p": interaction.parameters,
         "i": interaction.identifier,
         "sid": interaction.session_id,
+        "o": interaction.opened,
         "a": interaction.account_chosen,
         "c": interaction.consent,
         "u": interaction.user_id,
@@ -115,11 +115,11 @@ def _decode(
     return Interaction(
         id=interaction_id,
         browser=browser,
-        started_at=datetime.fromtimestamp(record["s"], tz=now.tzinfo),
         expires_at=expires_at,
         parameters=record["p"],
         identifier=record["i"],
         session_id=record["sid"],
+        opened=record["o"],
         account_chosen=record["a"],
         consent=record["c"],
         user_id=record["u"],

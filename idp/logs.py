@@ -38,7 +38,9 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Their DEBUG lines contain tokens, verifiers and whole statements.
-    for name in ("authlib", "sqlalchemy", "urllib3"):
+    # Authlib's DEBUG lines contain tokens and verifiers; SQLAlchemy's INFO lines are whole
+    # statements with their values.
+    for name in ("authlib", "urllib3"):
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in ("sqlalchemy", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -49,6 +49,8 @@ def _address(name: str, address: str) -> Address:
 
 
 def _one_line(text: str) -> str:
+    # The library would decode an encoded word in the text, line breaks in it included.
+    text = text.replace("=?", "= ?")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 

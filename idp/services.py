@@ -6,8 +6,10 @@ Owns building them in the right order, and refusing to start with a wrong or mis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from idp import db, migrations
 from idp.accounts.passwords import Passwords
@@ -39,6 +41,7 @@ class Services:
     """Names the failure counters of identifiers that nobody has."""
 
     def close(self) -> None:
+        self.state.close()
         self.database.dispose()
 
 
@@ -93,8 +96,6 @@ def build(
 
 
 def open_keyring(settings: Settings, database: db.Database, seal: Sealer, clock: Clock) -> Keyring:
-    from datetime import timedelta
-
     keyring = Keyring(
         SqlKeyStore(database.writer),
         seal,
@@ -113,7 +114,7 @@ def open_keyring(settings: Settings, database: db.Database, seal: Sealer, clock:
 def _check_schema(database: db.Database) -> None:
     try:
         current = migrations.current(database.writer)
-    except Exception as error:
+    except SQLAlchemyError as error:
         raise SettingsError(f"the database does not answer: {_first_line(error)}") from error
     if current != migrations.newest():
         raise SettingsError(

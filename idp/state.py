@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from sqlalchemy import (
@@ -36,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from idp.db import Prepared
+from idp.db import Prepared, release
 from idp.errors import Unavailable
 
 
@@ -67,6 +66,9 @@ class StateStore(Protocol):
 
     def ping(self) -> None:
         """Raises Unavailable when the store does not answer."""
+
+    def close(self) -> None:
+        """Closes what this thread holds."""
 
 
 METADATA = MetaData()
@@ -144,6 +146,9 @@ class SqlStateStore:
     def ping(self) -> None:
         self.get(Kind.INTERACTION, "")
 
+    def close(self) -> None:
+        release(self._engine)
+
     def _value(self, statement: Prepared, kind: Kind, key: str) -> bytes | None:
         row = statement.one(
             self._engine, k=_hashed(kind, key), kind=kind.value, now=int(self._time())
@@ -184,7 +189,7 @@ class RedisStateStore:
     never asked for: what was there is lost, which is harmless, and nothing is accepted twice.
     The run id is read once for each connection and costs the hot road nothing.
 
-    One connection a thread: handing one out of a pool costs more than the command itself.
+    The library's pool is not used: handing a connection out costs more than the command itself.
     """
 
     _SWAP = (
@@ -200,10 +205,13 @@ class RedisStateStore:
             connection_class=kinds.get(url.partition(":")[0], _TcpConnection),
             socket_connect_timeout=0.3,
             socket_timeout=0.5,
-            retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), 2),
-            health_check_interval=30,
+            # Connecting is tried once each time: `_retry` below is for both, and two nested
+            # would multiply.
+            retry=Retry(NoBackoff(), 0),
         )
-        self._local = threading.local()
+        self._retry = Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), 1)
+        # Those that nobody uses now; taking one and putting it back are single steps.
+        self._idle: list[Any] = []
 
     def put(self, kind: Kind, key: str, value: bytes, ttl: int) -> None:
         self._call("SET", kind, key, value, "EX", ttl)
@@ -224,14 +232,19 @@ class RedisStateStore:
     def ping(self) -> None:
         self._call("EXISTS", Kind.INTERACTION, "")
 
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().disconnect()
+
     def _call(self, command: str | tuple[Any, ...], kind: Kind, key: str, *arguments: Any) -> Any:
         """One command; a lost connection is replaced and the command repeated. A GETDEL whose
         answer was lost then reads as "taken", the safe side."""
         name = b":" + _hashed(kind, key)
         verb = (command,) if isinstance(command, str) else command
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._maker.make_connection()
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._maker.make_connection()
 
         def attempt() -> Any:
             connection.connect()
@@ -239,10 +252,12 @@ class RedisStateStore:
             return connection.read_response()
 
         try:
-            return connection.retry.call_with_retry(attempt, lambda _: connection.disconnect())
+            answer = self._retry.call_with_retry(attempt, lambda _: connection.disconnect())
         except (RedisError, OSError) as error:
             connection.disconnect()
             raise Unavailable("Redis") from error
+        self._idle.append(connection)
+        return answer
 
 
 def make_state_store(redis_url: str, engine: Engine) -> StateStore:

@@ -16,6 +16,7 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import JSON, Integer, String, bindparam, delete, select
@@ -184,14 +185,14 @@ class Throttle:
         account = hashlib.sha256(account.encode()).hexdigest()[:12]
         for bucket, factor in source_buckets(address):
             self._change(
-                bucket, now, lambda counter, f=factor: count_source(counter, now, account, f)
+                bucket, now, partial(count_source, now=now, account=account, factor=factor)
             )
 
     def fail_client(self, client_id: str, address: str, now: datetime) -> datetime | None:
         """Counts a wrong client secret; until when this source is refused, if it now is."""
         bucket = "client:" + hashlib.sha256(f"{client_id}\0{address}".encode()).hexdigest()[:32]
         return self._change(
-            bucket, now, lambda counter: count_source(counter, now, "", 1)
+            bucket, now, partial(count_source, now=now, account="", factor=1)
         ).locked_until
 
     def may_notify(self, session: Session, bucket: str, now: datetime) -> bool:

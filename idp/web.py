@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import secrets
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 from flask import Response, current_app, g, has_request_context, render_template, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Forbidden
 
 from idp import i18n
@@ -25,6 +27,7 @@ BROWSER_COOKIE = "browser"
 SESSION_COOKIE = "session"
 DEVICE_COOKIE = "device"
 DEVICE_SECONDS = 400 * 86400
+_LANG = re.compile(rf"(?:^|&)lang=({'|'.join(LANGUAGES)})(?:&|$)")
 
 PAGE_HEADERS = {
     # Browsers say `Origin: null` on forms under no-referrer, and then no origin can be checked.
@@ -34,6 +37,14 @@ PAGE_HEADERS = {
     "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
+
+
+class Exact(Response):
+    """A response whose headers are right as they are: nothing is looked up, joined or repaired
+    when it is sent. For the answers of the hot road."""
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        return self.headers
 
 
 def services() -> Services:
@@ -173,13 +184,20 @@ def language() -> str:
         return "en"
     if "language" not in g:
         wishes = [
-            request.args.get("lang", ""),
+            _language_switch(),
             cookie(LANGUAGE_COOKIE) or "",
             *g.get("ui_locales", ()),
             *i18n.accepted(request.headers.get("Accept-Language", "")),
         ]
         g.language = i18n.preferred(wishes, services().settings.default_language)
     return cast(str, g.language)
+
+
+def _language_switch() -> str:
+    """The language that a page's switch asks for (`?lang=ja`), if it is one of ours. Read without
+    the query's other parts, whatever they are."""
+    found = _LANG.search(request.environ.get("QUERY_STRING", ""))
+    return found[1] if found else ""
 
 
 def gettext(text: str) -> str:
@@ -228,7 +246,7 @@ def render(
         + "frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
     )
     response.headers["Content-Language"] = language()
-    if request.args.get("lang") in LANGUAGES:
+    if _language_switch():
         set_cookie(response, LANGUAGE_COOKIE, language(), seconds=DEVICE_SECONDS)
     return bind_browser(response)
 
@@ -257,14 +275,15 @@ def error_page(
     code: str,
     message: str,
     *,
+    title: str = "",
     advice: str | None = None,
     retry_after: int | None = None,
 ) -> Response:
-    """A page that says what happened and what to do. `message` and `advice` are translated."""
+    """A page that says what happened and what to do. Texts are translated ones."""
     response = render(
         "error.html",
         ErrorPage(
-            title=gettext("Sign-in could not be completed"),
+            title=title or gettext("Sign-in could not be completed"),
             message=message,
             advice=advice,
             code=code,

@@ -1,7 +1,7 @@
 """The worker: delivers the outbox, rotates keys, sweeps what has expired.
 
-Any number may run; rows are leased, rotation is race-safe. The demo and a small installation run
-it as a thread, larger ones as `sekisho worker`.
+Any number may run; rows are leased, rotation is race-safe. The demo runs it as a thread, an
+installation as `sekisho worker`.
 """
 
 from __future__ import annotations

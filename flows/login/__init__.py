@@ -96,7 +96,7 @@ def judge(interaction: Interaction) -> Visit | Response:
     needs = authorize.judge(interaction, asked, now)
     upcoming = next_step(
         identifier=interaction.identifier,
-        session_id=interaction.session_id,
+        opened=interaction.opened,
         proofs=interaction.proofs,
         consent=interaction.consent,
         facts=Facts(needs=needs, has_accounts=bool(asked.rows)),

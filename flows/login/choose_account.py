@@ -54,7 +54,15 @@ def take(visit: Visit) -> Interaction | Response:
     """A session of this very browser, or another account."""
     wanted = request.form.get("account", "")
     if wanted == "other":
-        return save(replace(visit.interaction, account_chosen=True, session_id=None, identifier=""))
+        return save(
+            replace(
+                visit.interaction,
+                account_chosen=True,
+                session_id=None,
+                opened=False,
+                identifier="",
+            )
+        )
     for row in visit.asked.rows:
         if row.sid == wanted:
             return save(
@@ -62,6 +70,7 @@ def take(visit: Visit) -> Interaction | Response:
                     visit.interaction,
                     account_chosen=True,
                     session_id=row.sid,
+                    opened=False,
                     identifier=row.email,
                 )
             )

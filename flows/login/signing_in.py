@@ -48,7 +48,7 @@ def open_session(visit: Visit, forward: Callable[[Interaction], Response]) -> Re
             methods=[proof.method for proof in interaction.proofs],
         )
     g.session_secret = secret
-    response = forward(save(replace(interaction, session_id=sid)))
+    response = forward(save(replace(interaction, session_id=sid, opened=True)))
     web.set_cookie(response, web.SESSION_COOKIE, secret)
     web.set_cookie(response, web.DEVICE_COOKIE, device, seconds=web.DEVICE_SECONDS)
     return response

@@ -31,13 +31,12 @@ _TAGGED = re.compile(r"(name|given_name|family_name)#ja-(Hani|Kana)-JP\Z")
 def check_profile(profile: dict[str, Any]) -> dict[str, Any]:
     """Only standard claims of the right type; protocol claims can never be stored here (ID-02)."""
     for name, value in profile.items():
-        expected = str if _TAGGED.match(name) else PROFILE_CLAIMS.get(name)
+        expected: Any = str if _TAGGED.match(name) else PROFILE_CLAIMS.get(name)
         if expected is None:
             raise Refused(f"{name[:40]!r} is not a profile attribute", member=name[:40])
-        texts = [value] if isinstance(value, str) else list(getattr(value, "values", list)())
-        if not isinstance(value, expected) or any(
-            not isinstance(text, str) or len(text) > 256 for text in texts
-        ):
+        texts: list[Any] = list(value.values()) if isinstance(value, dict) else [value]
+        are_texts = all(isinstance(text, str) and len(text) <= 256 for text in texts)
+        if not isinstance(value, expected) or not are_texts:
             raise Refused(f"{name!r} does not fit its type", member=name)
     return profile
 

@@ -88,7 +88,7 @@ class Passwords:
                 matches = self._argon2.verify("$" + encoded, self._keyed(password))
             except (VerifyMismatchError, VerificationError, InvalidHashError):
                 return False
-        return matches and usable
+        return bool(matches) and usable
 
     def is_outdated(self, stored: str) -> bool:
         """Whether `stored` was made with other parameters than today's."""

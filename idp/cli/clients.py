@@ -170,3 +170,14 @@ def disable_client(client_id: str, as_json: bool) -> None:
         clients.disable(session, client_id, actor=ACTOR, now=services.clock.now())
         shown = clients.describe(clients.find(session, client_id))
     show(shown, as_json=as_json)
+
+
+@client.command("enable")
+@click.argument("client_id")
+@as_json
+def enable_client(client_id: str, as_json: bool) -> None:
+    """Takes back `client disable`."""
+    with opened() as services, services.database.transaction() as session:
+        clients.enable(session, client_id, actor=ACTOR, now=services.clock.now())
+        shown = clients.describe(clients.find(session, client_id))
+    show(shown, as_json=as_json)

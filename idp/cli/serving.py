@@ -1,18 +1,29 @@
-"""`sekisho serve`, `sekisho worker`, `sekisho demo`."""
+"""`sekisho serve`, `sekisho worker`, `sekisho demo`.
+
+Owns how the WSGI server is run. What stands between it and the application is front.py's; the
+application itself (`wsgi:app`) knows neither.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
+from functools import partial
 
 import click
 
 from idp import logs, services, settings
+from idp.cli import front
 from idp.errors import SettingsError
 from idp.settings import Settings
 from idp.urls import is_loopback
+
+CONNECTIONS = 1024  # of each process, idle ones included; whoever comes later waits outside
+HEADER_SECONDS = 30  # for a request's headers; an idle connection is closed after it, too
+STOP_SECONDS = 10  # for requests on their way when we are told to stop
 
 
 @click.command()
@@ -74,24 +85,40 @@ def check_port(host: str, port: int, name: str) -> None:
 def run_server(given: Settings) -> None:
     """Runs granian until it is told to stop: requests on their way are finished first.
 
-    Its processes are started afresh and read their settings from the environment.
+    Its processes read their settings from the environment. docs/DECISIONS.md tells why granian;
+    what each option is for is shown by tests/real/test_server_faults.py.
     """
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import Server
 
     os.environ["SEKISHO_WORKERS"] = str(given.process_count)
+    _allow_files(2 * CONNECTIONS)
     Server(
         target="wsgi:app",
         address=given.host,
         port=given.port,
         interface=Interfaces.WSGI,
-        workers=given.process_count,
-        blocking_threads=given.threads,
-        backlog=1024,
-        backpressure=max(64, given.threads * 16),
-        respawn_failed_workers=True,
-        workers_kill_timeout=15,
+        # The proxy in front speaks HTTP/1.1 to us; what is not spoken cannot be misread.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         websockets=False,
-        log_level=LogLevels.warning,
-    ).serve()
+        workers=given.process_count,
+        # Made when needed, ended when idle. Most of them wait for a body: `Front` says how many
+        # run the application.
+        blocking_threads=CONNECTIONS,
+        # Of connections, not of requests: reached, it shuts everybody else out.
+        backpressure=CONNECTIONS,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
+        log_level=LogLevels.error,
+    ).serve(target_loader=partial(front.load, os.getpid(), given.threads))
+
+
+def _allow_files(count: int) -> None:
+    """Connections are files, and many systems allow 1024 unless asked for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -275,7 +275,7 @@ def judge(interaction: Interaction, asked: Asked, now: datetime) -> Sequence[Nee
         asked.client,
         now=now,
         visit=Visit(
-            started_at=interaction.started_at,
+            signed_in=interaction.opened,
             account_chosen=interaction.account_chosen,
             consented=interaction.consent == "allow",
         ),
@@ -317,5 +317,6 @@ def over() -> Response:
         400,
         "interaction_not_found",
         web.gettext("This sign-in has expired or was already finished."),
+        title=web.gettext("This sign-in has expired"),
         advice=web.gettext("Go back to the application and start again."),
     )

@@ -19,7 +19,8 @@ from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749.errors import InvalidClientError
 
-from idp import web
+from idp import audit, web
+from idp.audit import Event
 from idp.oidc import clients
 from idp.oidc.client import Client, hash_secret
 from idp.services import Services
@@ -39,7 +40,7 @@ class Credentials:
         return self.method == "client_secret_basic"
 
 
-class InvalidClient(InvalidClientError):
+class InvalidClient(InvalidClientError):  # type: ignore[misc]
     """`invalid_client`; `tried_basic` asks for the header that RFC 6749, 5.2 then demands."""
 
     def __init__(self, *, tried_basic: bool = False, retry_after: int = 0) -> None:
@@ -135,4 +136,20 @@ def _failed(
         if until is not None:
             _blocked.add(credentials.client_id, address, until)
             wait = max(1, int((until - now).total_seconds()))
+            _record(services, credentials, address, now)
     return InvalidClient(tried_basic=credentials.is_basic, retry_after=wait)
+
+
+def _record(services: Services, credentials: Credentials, address: str, now: datetime) -> None:
+    """Once for each series: an attacker must not be able to fill the audit log."""
+    with services.database.transaction() as session:
+        audit.record(
+            session,
+            Event.CLIENT_FAILED,
+            at=now,
+            actor="anonymous",
+            client_id=credentials.client_id[:128],
+            address=address,
+            request_id=web.request_id(),
+            method=credentials.method,
+        )

@@ -117,12 +117,11 @@ def register(
         checked["has_short_secret"] = True
         unused.append(f"client_secret has fewer than {SHORT_SECRET} characters: rotate it")
     members = json.dumps(checked, sort_keys=True, ensure_ascii=False)
+    secret_hash: bytes | None = None
     if secret is not None:
         secret_hash = client.hash_secret(secret_key, client_id, secret)
-    else:
-        secret_hash = (
-            row.secret_hash if row and checked["token_endpoint_auth_method"] != "none" else None
-        )
+    elif row is not None and checked["token_endpoint_auth_method"] != "none":
+        secret_hash = row.secret_hash
     shown = secret if is_new else None
     if row is None:
         row = ClientRow(id=client_id, created_at=now, organization_id=organization_id)
@@ -187,3 +186,11 @@ def disable(session: Session, client_id: str, *, actor: str, now: datetime) -> N
     if row.disabled_at is None:
         row.disabled_at = row.updated_at = now
         audit.record(session, Event.CLIENT_DISABLED, at=now, actor=actor, client_id=client_id)
+
+
+def enable(session: Session, client_id: str, *, actor: str, now: datetime) -> None:
+    """Takes back `disable`."""
+    row = find(session, client_id)
+    if row.disabled_at is not None:
+        row.disabled_at, row.updated_at = None, now
+        audit.record(session, Event.CLIENT_ENABLED, at=now, actor=actor, client_id=client_id)

@@ -99,4 +99,4 @@ def _decode(stored: bytes | None) -> Grant | None:
     if stored is None:
         return None
     members: list[Any] = json.loads(stored)
-    return Grant(*[tuple(item) if isinstance(item, list) else item for item in members])
+    return Grant._make(tuple(item) if isinstance(item, list) else item for item in members)

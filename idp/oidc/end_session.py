@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from flask import Response, request
@@ -18,13 +17,14 @@ from werkzeug.exceptions import BadRequest
 
 from idp import audit, sessions, web
 from idp.audit import Event
-from idp.oidc import clients, machine, respond
+from idp.oidc import clients, machine, parameters, respond
 from idp.oidc.client import Client
 from idp.oidc.id_token import TYPE
 from idp.services import Services
 from keys import jwt
 
 LENGTHS = {
+    "done": 1,
     "id_token_hint": 8192,
     "post_logout_redirect_uri": 2048,
     "client_id": 128,
@@ -50,12 +50,12 @@ class Logout:
 
 def end_session() -> Response:
     """GET or POST /end_session. Another site's POST comes without our cookies: see /authorize."""
-    parameters = read()
+    asked = read()
     if request.method == "POST":
-        return respond.redirect("/end_session?" + urlencode(parameters))
+        return respond.redirect("/end_session?" + parameters.write(asked))
     services = web.services()
     now = services.clock.now()
-    logout = judge(services, parameters, now)
+    logout = judge(services, asked, now)
     live = sessions.in_browser(
         services.database.reader, web.cookie(web.SESSION_COOKIE), services.settings, now
     )
@@ -64,44 +64,39 @@ def end_session() -> Response:
         end(services, named, now=now, client=logout.client)
         return respond.redirect(logout.return_uri or logout_page({}, done=True))
     # Nobody proved that this is the person's own wish: ask (SE-06, SE-07).
-    return respond.redirect(logout_page(parameters))
+    return respond.redirect(logout_page(asked))
 
 
-def logout_page(parameters: dict[str, str], *, done: bool = False) -> str:
+def logout_page(asked: dict[str, str], *, done: bool = False) -> str:
     """The address of the page that asks, or says that it is done."""
-    kept = {
-        name: parameters[name]
+    kept: dict[str, str] = {
+        name: asked[name]
         for name in ("client_id", "post_logout_redirect_uri", "state", "ui_locales")
-        if name in parameters
+        if name in asked
     }
     if done:
         kept["done"] = "1"
-    return LOGOUT_PAGE + ("?" + urlencode(kept) if kept else "")
+    return LOGOUT_PAGE + ("?" + parameters.write(kept) if kept else "")
 
 
 def read() -> dict[str, str]:
     """The parameters, from the body of a POST and the query of a GET. Raises BadRequest."""
-    if request.method == "POST":
-        try:
-            return _limited(machine.read_form(optional=True))
-        except InvalidRequestError:
-            raise BadRequest from None
-    given = request.args
-    if any(len(given.getlist(name)) > 1 for name in LENGTHS):
+    try:
+        if request.method == "POST":
+            given = machine.read_form(optional=True)
+        else:
+            given = parameters.read(request.environ.get("QUERY_STRING", ""), LENGTHS)
+    except (InvalidRequestError, parameters.Unreadable):
+        raise BadRequest from None
+    if any(len(given.get(name, "")) > limit for name, limit in LENGTHS.items()):
         raise BadRequest
-    return _limited({name: value for name, value in given.items() if value})
+    return {name: value for name, value in given.items() if name in LENGTHS}
 
 
-def _limited(parameters: dict[str, str]) -> dict[str, str]:
-    if any(len(parameters.get(name, "")) > limit for name, limit in LENGTHS.items()):
-        raise BadRequest
-    return {name: value for name, value in parameters.items() if name in LENGTHS}
-
-
-def judge(services: Services, parameters: dict[str, str], now: datetime) -> Logout:
+def judge(services: Services, asked: dict[str, str], now: datetime) -> Logout:
     """Looks at hint, client and URI. Whatever does not fit counts as not sent (SE-08, SE-09)."""
-    hint = _hint(services, parameters.get("id_token_hint", ""), now)
-    client_id = parameters.get("client_id")
+    hint = _hint(services, asked.get("id_token_hint", ""), now)
+    client_id = asked.get("client_id")
     if hint is not None and client_id not in (None, hint["aud"]):
         hint = None
     audience = hint["aud"] if hint else client_id
@@ -109,13 +104,13 @@ def judge(services: Services, parameters: dict[str, str], now: datetime) -> Logo
     client = clients.from_row(row) if row else None
     if client is None:
         hint = None
-    uri = parameters.get("post_logout_redirect_uri")
+    uri = asked.get("post_logout_redirect_uri")
     is_registered = client is not None and uri in client.post_logout_redirect_uris
     return Logout(
         client=client,
         hinted_sid=str(hint.get("sid")) if hint else None,
         hinted_sub=str(hint["sub"]) if hint else None,
-        return_uri=respond.post_logout(uri, parameters.get("state"))
+        return_uri=respond.post_logout(uri, asked.get("state"))
         if uri is not None and is_registered
         else None,
     )

@@ -32,13 +32,14 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 def read_form(*, optional: bool = False) -> dict[str, str]:
     """The form in the body. Raises InvalidRequestError."""
-    if request.mimetype != "application/x-www-form-urlencoded":
+    environ = request.environ
+    content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if content_type != "application/x-www-form-urlencoded":
         if optional:
             return {}
         raise InvalidRequestError("the body must be application/x-www-form-urlencoded")
-    request.max_content_length = BODY_LIMIT
     try:
-        form = parameters.read(request.get_data(cache=False).decode("latin-1"))
+        form = parameters.read(_body(environ).decode("latin-1"))
     except RequestEntityTooLarge:
         raise InvalidRequestError("the body is too long") from None
     except parameters.Unreadable as error:
@@ -48,8 +49,21 @@ def read_form(*, optional: bool = False) -> dict[str, str]:
     return form
 
 
+def _body(environ: dict[str, Any]) -> bytes:
+    """The whole body. Where its length is told and small, the way around Werkzeug's layers saves
+    more than the rest of the form costs."""
+    length = environ.get("CONTENT_LENGTH", "")
+    if length.isdigit() and int(length) <= BODY_LIMIT:
+        body: bytes = environ["wsgi.input"].read(int(length))
+        return body
+    request.max_content_length = BODY_LIMIT
+    return request.get_data(cache=False)
+
+
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(_encode(body), status, _NO_STORE, content_type="application/json")
+    content = _encode(body).encode()
+    length = ("Content-Length", str(len(content)))
+    return web.Exact(content, status, [*_NO_STORE, length], content_type="application/json")
 
 
 def endpoint(view: Callable[[], Response]) -> Callable[[], Response]:

@@ -63,15 +63,15 @@ class Untrusted(SekishoError):
         self.code = code
 
 
-class RequestNotSupported(OAuth2Error):
+class RequestNotSupported(OAuth2Error):  # type: ignore[misc]
     error = "request_not_supported"
 
 
-class RequestUriNotSupported(OAuth2Error):
+class RequestUriNotSupported(OAuth2Error):  # type: ignore[misc]
     error = "request_uri_not_supported"
 
 
-class RegistrationNotSupported(OAuth2Error):
+class RegistrationNotSupported(OAuth2Error):  # type: ignore[misc]
     error = "registration_not_supported"
 
 

@@ -56,7 +56,9 @@ class SignedIn(NamedTuple):
 class Visit:
     """What happened on the pages since the request came. None of it replaces a proof."""
 
-    started_at: datetime
+    signed_in: bool = False
+    """The session was opened in this visit. Said by the visit, not read off its times: clocks of
+    several machines differ."""
     account_chosen: bool = False
     consented: bool = False
 
@@ -76,7 +78,7 @@ def unmet(
     straight from the relying party.
     """
     needs: list[Need] = []
-    if "select_account" in request.prompts and not (visit and visit.account_chosen):
+    if "select_account" in request.prompts and not _has_chosen(visit):
         needs.append(Need.ACCOUNT)
     if (
         session is None
@@ -88,22 +90,37 @@ def unmet(
         return needs
     if client.organization_id not in (None, session.organization_id):
         needs.append(Need.ELIGIBILITY)
-    wanted = request.essential_acr or request.acr_values or client.default_acr_values
-    if not assurance.satisfies(assurance.acr(session.methods), wanted):
+    if not _is_assured(request, session, client):
         needs.append(Need.ASSURANCE)
     if _needs_consent(request, session, client, visit):
         needs.append(Need.CONSENT)
     return needs
 
 
+def _has_chosen(visit: Visit | None) -> bool:
+    """Whether the account was picked, or named by signing in to it, since the request came."""
+    return visit is not None and (visit.account_chosen or visit.signed_in)
+
+
+def _is_assured(request: AuthorizationRequest, session: SignedIn, client: Client) -> bool:
+    """Whether the session reaches a wanted level. An essential `acr` is met or fails (Core,
+    5.5.1.1); `acr_values` is a wish, in which what we do not know asks for nothing."""
+    reached = assurance.acr(session.methods)
+    if request.essential_acr:
+        return assurance.meets(reached, request.essential_acr)
+    return assurance.satisfies(reached, request.acr_values or client.default_acr_values)
+
+
 def _is_stale(
     request: AuthorizationRequest, session: SignedIn, now: datetime, visit: Visit | None
 ) -> bool:
     """Whether the person must prove again who they are, although a session lives."""
-    if visit is not None and session.auth_time >= visit.started_at:
+    if visit is not None and visit.signed_in:
         return False
     if "login" in request.prompts:
         return True
+    if request.max_age == 0:
+        return True  # The same as prompt=login (Core, 3.1.2.1).
     return request.max_age is not None and now - session.auth_time > timedelta(
         seconds=request.max_age
     )

@@ -53,7 +53,8 @@ def answer(
 
 def redirect(url: str) -> Response:
     """303: never 307 or 308, which would repeat a form with a password in it (RFC 9700, 4.12)."""
-    return Response(status=303, headers=[("Location", url), ("Cache-Control", "no-store")])
+    headers = [("Location", url), ("Cache-Control", "no-store"), ("Content-Length", "0")]
+    return web.Exact(b"", 303, headers)
 
 
 def error(

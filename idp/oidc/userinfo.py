@@ -85,4 +85,4 @@ def _presented() -> str:
     scheme, _, handle = header.partition(" ")
     if scheme.lower() != "bearer" or not handle:
         raise InvalidHandle("invalid_token", "a bearer token is needed")
-    return handle.strip()
+    return str(handle.strip())

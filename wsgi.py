@@ -17,6 +17,7 @@ from idp.clock import Clock
 from idp.db import db, engine_options
 from idp.errors import SettingsError
 from idp.settings import Settings, load
+from idp.worker import Worker
 
 
 class Sekisho(Flask):
@@ -67,10 +68,14 @@ def _serve() -> Flask:
     try:
         settings = load()
         logs.configure(settings.log_level)
-        return create_app(settings)
+        app = create_app(settings)
     except SettingsError as error:
         print(f"sekisho: {error}", file=sys.stderr)
         sys.exit(2)
+    if settings.demo:
+        # One process is enough for a first look; an installation runs `sekisho worker`.
+        Worker(app.extensions["sekisho"]).start()
+    return app
 
 
 def __getattr__(name: str) -> Flask:

@@ -11,6 +11,7 @@ Core statement on the driver's own cursor: the same SQL, without compiling or re
 
 from __future__ import annotations
 
+import importlib
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -90,6 +91,11 @@ def make_reader(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
     return engine
+
+
+def upsert(dialect: str) -> Any:
+    """The `insert` of a dialect that knows ON CONFLICT. Only that dialect is loaded."""
+    return importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert
 
 
 def _driver(url: str) -> str:

@@ -116,7 +116,7 @@ def _check_schema(database: db.Database) -> None:
         current = migrations.current(database.writer)
     except SQLAlchemyError as error:
         raise SettingsError(f"the database does not answer: {_first_line(error)}") from error
-    if current != migrations.newest():
+    if current != migrations.NEWEST:
         raise SettingsError(
             "the database schema is not this version's: run `sekisho db upgrade`"
             + ("" if current else " (the database is empty)")

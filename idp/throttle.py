@@ -17,13 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from sqlalchemy import JSON, Integer, String, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp.db import Base, Database, Prepared, Timestamp
+from idp.db import Base, Database, Prepared, Timestamp, upsert
 from idp.errors import TooManyAttempts
 
 HARD_STOP = 100
@@ -215,11 +213,7 @@ class Throttle:
     def _change(self, bucket: str, now: datetime, change: Callable[[Counter], Counter]) -> Counter:
         """Reads, decides and writes one row while nobody else can."""
         with self._database.transaction() as session:
-            insert: Any = (
-                postgresql.insert
-                if session.get_bind().dialect.name == "postgresql"
-                else sqlite.insert
-            )
+            insert = upsert(session.get_bind().dialect.name)
             # The upsert takes the row's lock (the file's on SQLite) whether the row was there.
             session.execute(
                 insert(FailureRow)

@@ -44,6 +44,10 @@ class Worker:
             self._swept_at = now
         return delivered
 
+    def start(self) -> None:
+        """Works in a thread, as long as the process lives."""
+        threading.Thread(target=self.run, args=(threading.Event(),), daemon=True).start()
+
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set. A failing round is logged and tried again."""
         while not stop.is_set():

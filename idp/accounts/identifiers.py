@@ -15,8 +15,12 @@ from idp.errors import Refused
 MAXIMUM = 254  # RFC 5321, 4.5.3.1.3: a path of 256 octets with its brackets
 _LOCAL = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_ADDRESS = re.compile(rf"(?=.{{3,254}}\Z)(?=[^@]{{1,64}}@){_LOCAL}@{_LABEL}(?:\.{_LABEL})*\Z", re.I)
-_LOGIN_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z", re.I)
+# Without ASCII, ignoring case would let U+017F and U+212A pass for s and k.
+_FLAGS = re.ASCII | re.IGNORECASE
+_ADDRESS = re.compile(
+    rf"(?=.{{3,254}}\Z)(?=[^@]{{1,64}}@){_LOCAL}@{_LABEL}(?:\.{_LABEL})*\Z", _FLAGS
+)
+_LOGIN_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z", _FLAGS)
 
 
 def new_id() -> str:

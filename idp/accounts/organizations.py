@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String, func, select
+from sqlalchemy import String, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.accounts.identifiers import comparable, new_id
@@ -35,12 +36,12 @@ def check_name(name: str, what: str) -> str:
 def add(session: Session, name: str, *, now: datetime) -> Organization:
     """A new organisation. Refused when the name is taken (compared without case and width)."""
     name = check_name(name, "the organisation's name")
-    key = comparable(name)
-    if session.scalar(select(func.count()).where(Organization.name_key == key)):
-        raise Refused(f"an organisation named {name!r} exists already", member="name")
-    organization = Organization(id=new_id(), name=name, name_key=key, created_at=now)
+    organization = Organization(id=new_id(), name=name, name_key=comparable(name), created_at=now)
     session.add(organization)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Refused(f"an organisation named {name!r} exists already", member="name") from error
     return organization
 
 

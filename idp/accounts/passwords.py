@@ -7,8 +7,10 @@ database, so a stolen database alone cannot be guessed at.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import secrets
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from idp import memory
 from idp.errors import Refused, Unavailable
 from idp.settings import Settings
 
@@ -33,6 +36,7 @@ class Gate:
     def __init__(self, slots: int, *, queue: int) -> None:
         self._slots = threading.BoundedSemaphore(slots)
         self._waiting = threading.BoundedSemaphore(slots + queue)
+        self._trim = memory.Trim()
 
     @contextmanager
     def enter(self) -> Iterator[None]:
@@ -46,6 +50,7 @@ class Gate:
                 yield
             finally:
                 self._slots.release()
+                self._trim.later()
         finally:
             self._waiting.release()
 
@@ -64,8 +69,12 @@ class Passwords:
         # The queue stays below the number of threads: some must be free for everything else.
         slots = settings.hash_slot_count
         self._gate = Gate(slots, queue=max(1, settings.threads - slots - 1))
-        # Made now, not at the first unknown user, whose answer it would delay.
-        self._dummy = f"{pepper_id}{self._argon2.hash(self._keyed('nobody has this'))}"
+        # Nobody's: salt and digest are random. Verifying against it costs what any other costs.
+        salt, digest = _unpadded(secrets.token_bytes(16)), _unpadded(secrets.token_bytes(32))
+        self._dummy = (
+            f"{pepper_id}$argon2id$v=19$m={settings.argon2_memory_kib},t={settings.argon2_passes},"
+            f"p=1${salt}${digest}"
+        )
         self.computed = 0
         """How many hashes were computed: tests count them instead of measuring time."""
 
@@ -97,6 +106,10 @@ class Passwords:
     def _keyed(self, password: str) -> bytes:
         normal = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
         return hmac.digest(self._pepper, normal, hashlib.sha256)
+
+
+def _unpadded(raw: bytes) -> str:
+    return base64.b64encode(raw).decode().rstrip("=")
 
 
 def check_acceptable(password: str) -> None:

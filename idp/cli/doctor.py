@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from idp import db, mail, migrations, services, settings
 from idp.clock import SystemClock
 from idp.errors import SekishoError, SettingsError
+from idp.redis_state import RedisStateStore
 from idp.settings import Settings
-from idp.state import RedisStateStore
 
 CLOCK_TOLERANCE_SECONDS = 5
 
@@ -85,7 +85,7 @@ def _database(given: Settings) -> Iterator[Finding]:
     engine = db.make_writer(given.main_database_url)
     try:
         current = migrations.current(engine)
-        if current == migrations.newest():
+        if current == migrations.NEWEST:
             yield Finding("database", "ok")
         else:
             yield Finding("database", "failed", "run `sekisho db upgrade`")

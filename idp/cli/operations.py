@@ -31,7 +31,7 @@ def upgrade(as_json: bool) -> None:
         migrations.upgrade(settings)
     except ConnectionFailed as error:
         raise Unavailable("the database") from error
-    show({"revision": migrations.newest()}, as_json=as_json)
+    show({"revision": migrations.NEWEST}, as_json=as_json)
 
 
 def reference() -> str:
@@ -53,9 +53,10 @@ def reference() -> str:
             continue
         unit = item.metadata["unit"]
         low_high = settings_module.RANGES.get(item.name)
+        secret = " (secret)" if item.metadata["secret"] else ""
         default = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
         lines.append(
-            f"| `{settings_module.PREFIX}{item.name.upper()}`{' (secret)' if item.metadata['secret'] else ''} "
+            f"| `{settings_module.PREFIX}{item.name.upper()}`{secret} "
             f"| {f'`{default}`' if str(default) else ''}{' ' + unit if unit else ''} "
             f"| {f'{low_high[0]}–{low_high[1]}' if low_high else ''} "
             f"| {item.metadata['doc'].replace('|', '/')} |"

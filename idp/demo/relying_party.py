@@ -42,7 +42,7 @@ its signature was verified.</p>
 <p>An application that knows no passwords. It leaves signing in to Sekisho.</p>
 <p><a class="button" id="sign-in" href="/login">Sign in with Sekisho</a></p>
 {% endif %}
-<p class="quiet">See the mails that Sekisho would have sent: <a href="{{ mails }}">{{ mails }}</a></p>
+<p class="quiet">Mails that Sekisho would have sent: <a href="{{ mails }}">{{ mails }}</a></p>
 </html>"""
 
 

@@ -1,19 +1,17 @@
-"""Running the demo: provider, worker and application under one command."""
+"""Running the demo: provider (its worker is a thread in it) and application under one command."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import threading
 
 import click
 
-from idp import logs, services
+from idp import logs
 from idp.cli.serving import check_port, run_server
 from idp.demo import seed
 from idp.settings import Settings
-from idp.worker import Worker
 
 
 def run(settings: Settings) -> None:
@@ -24,21 +22,14 @@ def run(settings: Settings) -> None:
     secret = seed.prepare(settings, application_url)
     logs.configure("WARNING")
     _hand_down(settings)
-    stop = threading.Event()
-    built = services.build(settings)
-    worker = threading.Thread(target=Worker(built).run, args=(stop,), daemon=True)
-    worker.start()
     application = _start_application(settings, secret)
     _greet(settings, application_url)
     try:
         run_server(settings)
     finally:
-        stop.set()
         if application.stdin:
             application.stdin.close()
         application.wait(timeout=10)
-        worker.join(timeout=10)
-        built.close()
 
 
 def _hand_down(settings: Settings) -> None:

@@ -62,7 +62,7 @@ def _check_together(checked: dict[str, Any]) -> None:
 
 
 def _drop_not_offered(checked: dict[str, Any]) -> list[str]:
-    """Grants and response types that we do not offer: a client that lists ours beside them works."""
+    """Drops grants and response types that we do not offer; ours must be among those listed."""
     notes = []
     for name, offered in (("grant_types", "authorization_code"), ("response_types", "code")):
         listed = checked.get(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request
 
 from idp import sessions, web
 from idp.oidc import end_session, respond
@@ -62,7 +62,7 @@ def take() -> Response:
     web.check_csrf(PURPOSE)
     services = web.services()
     now = services.clock.now()
-    parameters = end_session.read()
+    parameters = end_session.read(request.form)
     logout = end_session.judge(services, parameters, now)
     rows = sessions.in_browser(
         services.database.reader, web.session_secret(), services.settings, now

@@ -25,6 +25,7 @@ from idp.settings import Settings
 
 FORM_LIMIT = 64 * 1024
 HEALTH_PATHS = ("/healthz", "/readyz")
+MACHINE_PATHS = ("/token", "/userinfo", "/jwks", "/.well-known/openid-configuration")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -98,6 +99,10 @@ def init_app(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def _http_error(error: HTTPException) -> Response:
+        if request.path in MACHINE_PATHS:
+            answer = _to_machine(error.code or 500, "invalid_request")
+            answer.headers.extend(error.get_headers()[1:])
+            return answer
         return _translate_http(error)
 
     @app.errorhandler(Unavailable)
@@ -128,6 +133,8 @@ def init_app(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _defect(error: Exception) -> Response:
         log.exception("unhandled", extra={"request_id": web.request_id(), "path": request.path})
+        if request.path in MACHINE_PATHS:
+            return _to_machine(500, "server_error")
         return web.error_page(
             500,
             "server_error",
@@ -135,6 +142,10 @@ def init_app(app: Flask) -> None:
             title=web.gettext("Temporarily unavailable"),
             advice=web.gettext("If it keeps happening, give the details below to your help desk."),
         )
+
+
+def _to_machine(status: int, code: str) -> Response:
+    return Response(f'{{"error":"{code}"}}', status, content_type="application/json")
 
 
 def _translate_http(error: HTTPException) -> Response:

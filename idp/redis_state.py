@@ -63,6 +63,8 @@ class RedisStateStore:
         self._maker = redis.ConnectionPool.from_url(
             url,
             connection_class=kinds.get(url.partition(":")[0], _TcpConnection),
+            # The number of threads is the limit; the maker's own count is of all it ever made.
+            max_connections=2**31 - 1,
             socket_connect_timeout=0.3,
             socket_timeout=0.5,
             # Connecting is tried once each time: `_retry` below is for both, and two nested
@@ -116,5 +118,6 @@ class RedisStateStore:
         except (RedisError, OSError) as error:
             connection.disconnect()
             raise Unavailable("Redis") from error
-        self._idle.append(connection)
+        finally:
+            self._idle.append(connection)  # One that was disconnected connects again when used.
         return answer

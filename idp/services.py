@@ -116,7 +116,9 @@ def _check_schema(database: db.Database) -> None:
         current = migrations.current(database.writer)
     except SQLAlchemyError as error:
         raise SettingsError(f"the database does not answer: {_first_line(error)}") from error
-    if current != migrations.NEWEST:
+    # A revision that we do not know is a later release's, which only added: that one serves
+    # beside us until we are restarted.
+    if current is None or (current in migrations.REVISIONS and current != migrations.NEWEST):
         raise SettingsError(
             "the database schema is not this version's: run `sekisho db upgrade`"
             + ("" if current else " (the database is empty)")

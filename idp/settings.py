@@ -241,18 +241,7 @@ def problems(settings: Settings) -> list[str]:
                 f"{PREFIX}DEMO is for loopback alone: everybody reads its mails and knows its "
                 "passwords"
             )
-    for network in settings.trusted_proxies:
-        try:
-            parsed = ipaddress.ip_network(network)
-        except ValueError:
-            found.append(
-                f"{PREFIX}TRUSTED_PROXIES: {network!r} is not a network such as 10.0.0.0/24"
-            )
-            continue
-        if parsed.prefixlen < (8 if parsed.version == 4 else 16):
-            found.append(
-                f"{PREFIX}TRUSTED_PROXIES: {network} believes everybody; name the proxies alone"
-            )
+    found += _proxy_problems(settings.trusted_proxies)
     if settings.default_language not in LANGUAGES:
         found.append(f"{PREFIX}DEFAULT_LANGUAGE must be one of {', '.join(LANGUAGES)}")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -274,4 +263,21 @@ def problems(settings: Settings) -> list[str]:
         url = getattr(settings, name)
         if url and not url.startswith(("https://", "mailto:")):
             found.append(f"{PREFIX}{name.upper()} must begin with https:// or mailto:")
+    return found
+
+
+def _proxy_problems(networks: tuple[str, ...]) -> list[str]:
+    found = []
+    for network in networks:
+        try:
+            parsed = ipaddress.ip_network(network)
+        except ValueError:
+            found.append(
+                f"{PREFIX}TRUSTED_PROXIES: {network!r} is not a network such as 10.0.0.0/24"
+            )
+            continue
+        if parsed.prefixlen < (8 if parsed.version == 4 else 16):
+            found.append(
+                f"{PREFIX}TRUSTED_PROXIES: {network} believes everybody; name the proxies alone"
+            )
     return found

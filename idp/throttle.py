@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -138,6 +140,10 @@ def account_bucket(method: str, account: str, browser: bytes | None = None) -> s
     return f"{method}:{account}:{hashlib.sha256(browser).hexdigest()[:24]}"
 
 
+def _client_bucket(client_id: str, address: str) -> str:
+    return "client:" + hashlib.sha256(f"{client_id}\0{address}".encode()).hexdigest()[:32]
+
+
 _LOCKS = Prepared(
     select(FailureRow.locked_until).where(
         FailureRow.bucket.in_([bindparam("near"), bindparam("wide")]),
@@ -149,8 +155,14 @@ _LOCKS = Prepared(
 class Throttle:
     """The counters of this installation."""
 
+    BLOCKED_CLIENTS = 10_000
+
     def __init__(self, database: Database) -> None:
         self._database = database
+        # Who guesses at a client's secret, as this process knows it: spares the token endpoint a
+        # look at the rows. The counters themselves are the rows.
+        self._blocked: OrderedDict[str, datetime] = OrderedDict()
+        self._lock = threading.Lock()
 
     def check_source(self, address: str, now: datetime) -> None:
         """Raises TooManyAttempts while this source has failed too often."""
@@ -186,12 +198,24 @@ class Throttle:
                 bucket, now, partial(count_source, now=now, account=account, factor=factor)
             )
 
-    def fail_client(self, client_id: str, address: str, now: datetime) -> datetime | None:
-        """Counts a wrong client secret; until when this source is refused, if it now is."""
-        bucket = "client:" + hashlib.sha256(f"{client_id}\0{address}".encode()).hexdigest()[:32]
-        return self._change(
-            bucket, now, partial(count_source, now=now, account="", factor=1)
-        ).locked_until
+    def client_wait(self, client_id: str, address: str, now: datetime) -> int:
+        """Seconds for which this source is refused at this client; 0 when it is not."""
+        if not self._blocked:
+            return 0
+        until = self._blocked.get(_client_bucket(client_id, address))
+        return max(1, int((until - now).total_seconds())) if until and now < until else 0
+
+    def fail_client(self, client_id: str, address: str, now: datetime) -> int:
+        """Counts a wrong client secret; seconds for which the source is now refused, or 0."""
+        bucket = _client_bucket(client_id, address)
+        counter = self._change(bucket, now, partial(count_source, now=now, account="", factor=1))
+        if counter.locked_until is None or counter.locked_until <= now:
+            return 0
+        with self._lock:
+            self._blocked[bucket] = counter.locked_until
+            while len(self._blocked) > self.BLOCKED_CLIENTS:
+                self._blocked.popitem(last=False)
+        return self.client_wait(client_id, address, now)
 
     def may_notify(self, session: Session, bucket: str, now: datetime) -> bool:
         """Whether a notice about this bucket is due: at most one in 24 hours. Claims it."""

@@ -200,6 +200,12 @@ def _language_switch() -> str:
     return found[1] if found else ""
 
 
+def _switched(code: str) -> str:
+    """This page in another language, with all else that was asked for."""
+    query = _LANG.sub("", request.environ.get("QUERY_STRING", "")).lstrip("&")
+    return f"?{query}&lang={code}" if query else f"?lang={code}"
+
+
 def gettext(text: str) -> str:
     """`text` in the language of this request."""
     return i18n.catalog(language()).gettext(text)
@@ -228,7 +234,7 @@ def render(
         page=page,
         nonce=nonce,
         language=language(),
-        languages=[(code, i18n.NAMES[code]) for code in LANGUAGES],
+        languages=[(code, i18n.NAMES[code], _switched(code)) for code in LANGUAGES],
         brand=Brand(
             organization=brand,
             contact_url=settings.contact_url or None,

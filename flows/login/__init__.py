@@ -19,7 +19,7 @@ from flows.login.visit import Visit
 from flows.next_step import Facts, Step, next_step
 from idp import web
 from idp.interaction import Interaction
-from idp.oidc import authorize, respond
+from idp.oidc import authorize, respond, resume
 from idp.oidc.authorize import Refusal
 from idp.oidc.request import Untrusted
 
@@ -46,15 +46,15 @@ BY_NAME = {step.value: step for step in PAGES}
 
 @blueprint.get("/<interaction_id>")
 def start(interaction_id: str) -> Response:
-    interaction = authorize.load_interaction(interaction_id)
-    return authorize.over() if interaction is None else forward(interaction)
+    interaction = resume.load_interaction(interaction_id)
+    return resume.over() if interaction is None else forward(interaction)
 
 
 @blueprint.get("/<interaction_id>/<name>")
 def show(interaction_id: str, name: str) -> Response:
     page, interaction = _find(interaction_id, name)
     if interaction is None:
-        return authorize.over()
+        return resume.over()
     visit = judge(interaction)
     if isinstance(visit, Response):
         return visit
@@ -66,7 +66,7 @@ def take(interaction_id: str, name: str) -> Response:
     web.check_csrf(interaction_id)
     page, interaction = _find(interaction_id, name)
     if interaction is None:
-        return authorize.over()
+        return resume.over()
     visit = judge(interaction)
     if isinstance(visit, Response):
         return visit
@@ -93,7 +93,7 @@ def judge(interaction: Interaction) -> Visit | Response:
         return respond.untrusted(failure)
     except Refusal as refusal:
         return respond.error(refusal.to, refusal.failure, after_post=True)
-    needs = authorize.judge(interaction, asked, now)
+    needs = resume.judge(interaction, asked, now)
     upcoming = next_step(
         identifier=interaction.identifier,
         opened=interaction.opened,
@@ -111,7 +111,7 @@ def _go(visit: Visit) -> Response:
     if upcoming.step is Step.DONE:
         return respond.redirect(f"/authorize/resume/{interaction.id}")
     if upcoming.step is Step.REFUSED:
-        return authorize.refuse(interaction, visit.asked, upcoming.error)
+        return resume.refuse(interaction, visit.asked, upcoming.error)
     return respond.redirect(f"/login/{interaction.id}/{upcoming.step.value}")
 
 
@@ -119,7 +119,7 @@ def _find(interaction_id: str, name: str) -> tuple[Page, Interaction | None]:
     step = BY_NAME.get(name)
     if step is None:
         raise NotFound
-    return PAGES[step], authorize.load_interaction(interaction_id)
+    return PAGES[step], resume.load_interaction(interaction_id)
 
 
 def _is_open(page: Page, visit: Visit) -> bool:

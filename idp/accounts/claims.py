@@ -74,13 +74,18 @@ def about(row: Any, scopes: Iterable[str], names: Iterable[str] = ()) -> dict[st
     for scope in scopes:
         if scope == "profile":
             wanted.update(_PROFILE_NAMES)
-            wanted.update(name for name in profile if "#" in name)
+            wanted.update(name for name in profile if _TAGGED.match(name))
         else:
             wanted.update(_BY_SCOPE.get(scope, ()))
     found: dict[str, object] = {}
     for name in wanted:
         read = _FROM_ROW.get(name)
-        value = read(row) if read else profile.get(name)
+        value = read(row) if read else _of_profile(profile, name)
         if value is not None and value != "":
             found[name] = value
     return found
+
+
+def _of_profile(profile: dict[str, object], name: str) -> object:
+    """Only what may be stored there is read from there, whoever wrote it (ID-02)."""
+    return profile.get(name) if name in PROFILE_CLAIMS or _TAGGED.match(name) else None

@@ -68,7 +68,7 @@ class Passwords:
         )
         # The queue stays below the number of threads: some must be free for everything else.
         slots = settings.hash_slot_count
-        self._gate = Gate(slots, queue=max(1, settings.threads - slots - 1))
+        self.gate = Gate(slots, queue=max(1, settings.threads - slots - 1))
         # Nobody's: salt and digest are random. Verifying against it costs what any other costs.
         salt, digest = _unpadded(secrets.token_bytes(16)), _unpadded(secrets.token_bytes(32))
         self._dummy = (
@@ -79,24 +79,24 @@ class Passwords:
         """How many hashes were computed: tests count them instead of measuring time."""
 
     def hash(self, password: str) -> str:
-        with self._gate.enter():
+        with self.gate.enter():
             self.computed += 1
             return f"{self._pepper_id}{self._argon2.hash(self._keyed(password))}"
 
-    def verify(self, stored: str | None, password: str) -> bool:
+    def compare(self, stored: str | None, password: str) -> bool:
         """Whether `password` is the one behind `stored`. Computes exactly one hash also for None
         and for input that cannot be anybody's, so that time tells nothing.
 
-        Raises Unavailable when too many are being hashed.
+        To be called inside of `gate`, together with the reservation of the attempt: who is turned
+        away there has tried nothing.
         """
         pepper_id, _, encoded = (stored or self._dummy).partition("$")
         usable = stored is not None and pepper_id == self._pepper_id
-        with self._gate.enter():
-            self.computed += 1
-            try:
-                matches = self._argon2.verify("$" + encoded, self._keyed(password))
-            except (VerifyMismatchError, VerificationError, InvalidHashError):
-                return False
+        self.computed += 1
+        try:
+            matches = self._argon2.verify("$" + encoded, self._keyed(password))
+        except (VerifyMismatchError, VerificationError, InvalidHashError):
+            return False
         return bool(matches) and usable
 
     def is_outdated(self, stored: str) -> bool:

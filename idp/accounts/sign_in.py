@@ -63,9 +63,10 @@ def by_password(
         user.id if user else hmac.digest(services.ghost_key, key.encode(), "sha256").hex()[:32]
     )
     bucket = account_bucket("password", account, device if is_known else None)
-    reservation = services.throttle.reserve(bucket, now, is_known_browser=is_known)
-    stored = user.password_hash if user and reservation.is_evaluated else None
-    matches = services.passwords.verify(stored, password)
+    with services.passwords.gate.enter():
+        reservation = services.throttle.reserve(bucket, now, is_known_browser=is_known)
+        stored = user.password_hash if user and reservation.is_evaluated else None
+        matches = services.passwords.compare(stored, password)
     if user is not None and matches and not _is_disabled(user):
         services.throttle.succeed(reservation)
         _upgrade(services, user, password)

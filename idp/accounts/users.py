@@ -69,8 +69,7 @@ def add(
     `email_verified` may be True only where an operator vouches for the address (ID-05).
     """
     email = check_address(email)
-    if login_id is not None:
-        login_id = check_login_id(login_id)
+    login_id = None if login_id is None else check_login_id(login_id)
     user = User(
         id=new_id(),
         organization_id=organization.id,

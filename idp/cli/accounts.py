@@ -11,6 +11,7 @@ from idp.accounts import organizations, passwords, users
 from idp.accounts.users import Role
 from idp.audit import Event
 from idp.cli.output import ACTOR, as_json, opened, show
+from idp.services import Services
 
 
 @click.group()
@@ -55,20 +56,15 @@ def user() -> None:
 def add_user(
     email: str,
     organization: str,
-    name: str,
     role: str,
-    login_id: str | None,
     locale: str | None,
     password_stdin: bool,
     as_json: bool,
+    **named: str,
 ) -> None:
     """Adds a user. The address counts as verified: the operator vouches for it."""
     with opened() as services:
-        password_hash = None
-        if password_stdin:
-            password = sys.stdin.readline().rstrip("\r\n")
-            passwords.check_acceptable(password)
-            password_hash = services.passwords.hash(password)
+        password_hash = _read_password(services) if password_stdin else None
         now = services.clock.now()
         with services.database.transaction() as session:
             owner = organizations.find(session, organization)
@@ -76,29 +72,27 @@ def add_user(
                 session,
                 email,
                 organization=owner,
-                name=name,
                 now=now,
                 role=Role(role),
-                login_id=login_id,
                 password_hash=password_hash,
                 profile={"locale": locale} if locale else None,
                 email_verified=True,
+                **named,
             )
-            audit.record(
-                session,
-                Event.USER_ADDED,
-                at=now,
-                actor=ACTOR,
-                user_id=added.id,
-                organization_id=owner.id,
-                role=added.role,
-            )
+            about = {"user_id": added.id, "organization_id": owner.id}
+            audit.record(session, Event.USER_ADDED, at=now, actor=ACTOR, role=added.role, **about)
             shown = {
-                "id": added.id,
-                "email": added.email,
-                "login_id": added.login_id,
-                "name": added.name,
-                "role": added.role,
+                **{
+                    name: getattr(added, name)
+                    for name in ("id", "email", "login_id", "name", "role")
+                },
                 "organization": owner.name,
             }
     show(shown, as_json=as_json)
+
+
+def _read_password(services: Services) -> str:
+    """The hash of the first line of standard input. Raises Refused."""
+    password = sys.stdin.readline().rstrip("\r\n")
+    passwords.check_acceptable(password)
+    return services.passwords.hash(password)

@@ -30,7 +30,8 @@ pre { padding: 1rem; overflow: auto; border: 1px solid #8886; border-radius: .5r
 """
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Demo application</title><link rel="stylesheet" href="/style.css">
+<title>Demo application</title><link rel="icon" href="data:,">
+<link rel="stylesheet" href="/style.css">
 <h1>Demo application</h1>
 {% if error %}<p role="alert">The sign-in did not succeed: <code>{{ error }}</code></p>{% endif %}
 {% if claims %}

@@ -18,8 +18,10 @@ from idp.settings import Settings
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST = "0001"
-"""The revision that this release needs; a test holds it against versions/."""
+REVISIONS = ("0001",)
+"""All revisions, oldest first; a test holds them against versions/."""
+NEWEST = REVISIONS[-1]
+"""The revision that this release needs."""
 
 
 def current(engine: Engine) -> str | None:

@@ -5,7 +5,7 @@
 | /.well-known/openid-configuration | provider metadata | discovery |
 | /jwks | public keys | discovery |
 | /authorize | authorization request, GET and POST | authorize (request, requirements) |
-| /authorize/resume/<id> | its answer, after the pages | authorize |
+| /authorize/resume/<id> | its answer, after the pages | resume |
 | /token | code → ID token | token (client_auth, codes, id_token) |
 | /userinfo | claims for a handle | userinfo |
 | /end_session | logout asked for by an application | end_session |
@@ -26,7 +26,7 @@ from idp.interaction import Interaction
 
 def init_app(app: Flask, *, interaction_url: Callable[[Interaction], str]) -> None:
     """Adds the endpoints to an application whose services are set."""
-    from idp.oidc import authorize, discovery, end_session, token, userinfo
+    from idp.oidc import authorize, discovery, end_session, resume, token, userinfo
 
     app.extensions["sekisho_interaction_url"] = interaction_url
     blueprint = Blueprint("oidc", __name__)
@@ -34,7 +34,7 @@ def init_app(app: Flask, *, interaction_url: Callable[[Interaction], str]) -> No
     add("/.well-known/openid-configuration", view_func=discovery.configuration)
     add("/jwks", view_func=discovery.jwks)
     add("/authorize", view_func=authorize.authorize, methods=["GET", "POST"])
-    add("/authorize/resume/<interaction_id>", view_func=authorize.resume)
+    add("/authorize/resume/<interaction_id>", view_func=resume.resume)
     add("/token", view_func=token.token, methods=["POST", "OPTIONS"])
     add("/userinfo", view_func=userinfo.userinfo, methods=["GET", "POST", "OPTIONS"])
     add("/end_session", view_func=end_session.end_session, methods=["GET", "POST"])

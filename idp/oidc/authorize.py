@@ -1,8 +1,8 @@
-"""The authorization endpoint, and its second half after the pages.
+"""The authorization endpoint: the request's way in. Its way out, after the pages, is `resume`.
 
 Reads one row set (client, the browser's sessions, consent) in one statement, asks `requirements`
-what is missing, and either answers or sends the person to the pages. Coming back, the same
-questions are asked again. Source: OpenID Connect Core, 3.1.2; RFC 6749, 4.1; RFC 9207.
+what is missing, and either answers or sends the person to the pages.
+Source: OpenID Connect Core, 3.1.2; RFC 6749, 4.1; RFC 9207.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
-from flask import Response, current_app, g, request
+from flask import Response, current_app, request
 from sqlalchemy import and_, bindparam, select
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -24,13 +24,12 @@ from idp.accounts.organizations import Organization
 from idp.accounts.users import User
 from idp.db import Prepared
 from idp.errors import SekishoError
-from idp.interaction import Interaction
 from idp.oidc import clients, codes, parameters, respond
 from idp.oidc import request as requests
 from idp.oidc.client import Client
 from idp.oidc.clients import ClientRow
 from idp.oidc.request import AuthorizationRequest, Destination, Untrusted
-from idp.oidc.requirements import Need, SignedIn, Visit, unmet
+from idp.oidc.requirements import Need, SignedIn, unmet
 from idp.services import Services
 from idp.sessions import SessionRow
 from keys import jwt
@@ -122,12 +121,10 @@ def _decide(given: dict[str, str]) -> Response:
     now = services.clock.now()
     asked = ask(services, given, web.cookie(web.SESSION_COOKIE), now)
     row = choose(asked)
-    needs = unmet(
-        asked.request, _signed_in(row), asked.client, now=now, hinted_sub=asked.hinted_sub
-    )
+    needs = unmet(asked.request, signed_in(row), asked.client, now=now, hinted_sub=asked.hinted_sub)
     if not needs:
         return respond.answer(
-            asked.to, {"code": _issue(services, asked, row, now)}, after_post=False
+            asked.to, {"code": issue(services, asked, row, now)}, after_post=False
         )
     if "none" in asked.request.prompts:
         return respond.error(asked.to, needs[0].error, after_post=False)
@@ -190,7 +187,7 @@ def choose(asked: Asked, sid: str | None = None) -> Any | None:
     return asked.rows[0] if asked.rows else None
 
 
-def _signed_in(row: Any | None) -> SignedIn | None:
+def signed_in(row: Any | None) -> SignedIn | None:
     if row is None:
         return None
     return SignedIn(
@@ -203,7 +200,7 @@ def _signed_in(row: Any | None) -> SignedIn | None:
     )
 
 
-def _issue(services: Services, asked: Asked, row: Any, now: datetime) -> str:
+def issue(services: Services, asked: Asked, row: Any, now: datetime) -> str:
     if "none" not in asked.request.prompts:
         # Silent polling by an application does not keep a session alive (SE-03).
         sessions.touch(services.database.reader, row, now)
@@ -241,82 +238,16 @@ def _to_pages(
         now=now,
         lifetime=timedelta(minutes=services.settings.interaction_minutes),
         session_id=row.sid if row is not None and Need.LOGIN not in needs else None,
-        # Somebody who is only to prove again who they are need not say it first.
-        identifier=row.email if row is not None and Need.LOGIN in needs else "",
+        identifier=_meant(asked, row) if Need.LOGIN in needs else "",
     )
     return web.bind_browser(
         respond.redirect(current_app.extensions["sekisho_interaction_url"](interaction))
     )
 
 
-# After the pages ---------------------------------------------------------------------------------
-
-
-def load_interaction(interaction_id: str) -> Interaction | None:
-    """The interaction of this browser, with its language wishes made known."""
-    services = web.services()
-    secret = web.cookie(web.BROWSER_COOKIE)
-    interaction = interactions.load(
-        services.state,
-        interaction_id,
-        browser=sessions.browser_hash(secret).hex() if secret else None,
-        now=services.clock.now(),
-    )
-    if interaction is not None:
-        g.ui_locales = interaction.parameters.get("ui_locales", "").split()
-    return interaction
-
-
-def judge(interaction: Interaction, asked: Asked, now: datetime) -> Sequence[Need]:
-    """What is still missing in an interaction: the same decision as for the request itself."""
-    return unmet(
-        asked.request,
-        _signed_in(choose(asked, interaction.session_id) if interaction.session_id else None),
-        asked.client,
-        now=now,
-        visit=Visit(
-            signed_in=interaction.opened,
-            account_chosen=interaction.account_chosen,
-            consented=interaction.consent == "allow",
-        ),
-        hinted_sub=asked.hinted_sub,
-    )
-
-
-def resume(interaction_id: str) -> Response:
-    """GET /authorize/resume/<id>: answers the relying party when nothing is missing any more."""
-    services = web.services()
-    now = services.clock.now()
-    interaction = load_interaction(interaction_id)
-    if interaction is None:
-        return over()
-    try:
-        asked = ask(services, interaction.parameters, web.session_secret(), now)
-    except Untrusted as failure:
-        return respond.untrusted(failure)
-    except Refusal as refusal:
-        return respond.error(refusal.to, refusal.failure, after_post=True)
-    if judge(interaction, asked, now):
-        return respond.redirect(current_app.extensions["sekisho_interaction_url"](interaction))
-    if not interactions.finish(services.state, interaction):
-        return over()
-    code = _issue(services, asked, choose(asked, interaction.session_id), now)
-    return respond.answer(asked.to, {"code": code}, after_post=True, application=asked.client.name)
-
-
-def refuse(interaction: Interaction, asked: Asked, error: str) -> Response:
-    """Ends an interaction with an error for the relying party."""
-    if not interactions.finish(web.services().state, interaction):
-        return over()
-    return respond.error(asked.to, error, after_post=True, application=asked.client.name)
-
-
-def over() -> Response:
-    """The page for an interaction that has ended, or never was this browser's."""
-    return web.error_page(
-        400,
-        "interaction_not_found",
-        web.gettext("This sign-in has expired or was already finished."),
-        title=web.gettext("This sign-in has expired"),
-        advice=web.gettext("Go back to the application and start again."),
-    )
+def _meant(asked: Asked, row: Any | None) -> str:
+    """The identifier of somebody who is only to prove again who they are: they need not say it."""
+    hint = asked.request.login_hint.strip().lower()
+    if row is None or (hint and hint not in (row.email_key, row.login_id_key)):
+        return ""
+    return str(row.email)

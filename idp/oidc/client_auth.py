@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -78,32 +76,6 @@ def _basic(authorization: str) -> Credentials:
     return Credentials(unquote_plus(name), "client_secret_basic", readings)
 
 
-class Blocked:
-    """Callers that guess at a client's secret, as this process knows them. The counters
-    themselves are rows of the database; this spares the hot road a look at them."""
-
-    SIZE = 10_000
-
-    def __init__(self) -> None:
-        self._until: OrderedDict[tuple[str, str], datetime] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def seconds(self, client_id: str, address: str, now: datetime) -> int:
-        if not self._until:
-            return 0
-        until = self._until.get((client_id, address))
-        return int((until - now).total_seconds()) if until is not None and now < until else 0
-
-    def add(self, client_id: str, address: str, until: datetime) -> None:
-        with self._lock:
-            self._until[client_id, address] = until
-            while len(self._until) > self.SIZE:
-                self._until.popitem(last=False)
-
-
-_blocked = Blocked()
-
-
 def authenticate(services: Services, credentials: Credentials, row: Any, now: datetime) -> Client:
     """The client, proven. `row`: has `clients.COLUMNS`, or None. Raises InvalidClient."""
     client = clients.from_row(row) if row is not None else None
@@ -120,9 +92,12 @@ def authenticate(services: Services, credentials: Credentials, row: Any, now: da
     ]
     if client is not None and any(matches) and client.auth_method == credentials.method:
         # A secret of ours cannot be guessed; a short imported one must not be tried on and on.
-        if client.has_short_secret and _blocked.seconds(client.id, web.remote_address(), now):
-            raise InvalidClient(tried_basic=credentials.is_basic)
-        return client
+        if not client.has_short_secret:
+            return client
+        wait = services.throttle.client_wait(client.id, web.remote_address(), now)
+        if not wait:
+            return client
+        raise InvalidClient(tried_basic=credentials.is_basic, retry_after=wait)
     raise _failed(services, credentials, web.remote_address(), now)
 
 
@@ -130,12 +105,10 @@ def _failed(
     services: Services, credentials: Credentials, address: str, now: datetime
 ) -> InvalidClient:
     """Counts the failure against client and source together: nobody else is slowed down (TK-10)."""
-    wait = _blocked.seconds(credentials.client_id, address, now)
+    wait = services.throttle.client_wait(credentials.client_id, address, now)
     if not wait:
-        until = services.throttle.fail_client(credentials.client_id, address, now)
-        if until is not None:
-            _blocked.add(credentials.client_id, address, until)
-            wait = max(1, int((until - now).total_seconds()))
+        wait = services.throttle.fail_client(credentials.client_id, address, now)
+        if wait:
             _record(services, credentials, address, now)
     return InvalidClient(tried_basic=credentials.is_basic, retry_after=wait)
 

@@ -7,6 +7,7 @@ Source: OpenID Connect RP-Initiated Logout, 2 and 3.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -79,10 +80,14 @@ def logout_page(asked: dict[str, str], *, done: bool = False) -> str:
     return LOGOUT_PAGE + ("?" + parameters.write(kept) if kept else "")
 
 
-def read() -> dict[str, str]:
-    """The parameters, from the body of a POST and the query of a GET. Raises BadRequest."""
+def read(form: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The parameters, from the body of a POST and the query of a GET, or of a `form` that was
+    read before. Raises BadRequest."""
     try:
-        if request.method == "POST":
+        given: Mapping[str, str]
+        if form is not None:
+            given = form
+        elif request.method == "POST":
             given = machine.read_form(optional=True)
         else:
             given = parameters.read(request.environ.get("QUERY_STRING", ""), LENGTHS)
@@ -90,7 +95,7 @@ def read() -> dict[str, str]:
         raise BadRequest from None
     if any(len(given.get(name, "")) > limit for name, limit in LENGTHS.items()):
         raise BadRequest
-    return {name: value for name, value in given.items() if name in LENGTHS}
+    return {name: value for name, value in given.items() if name in LENGTHS and value}
 
 
 def judge(services: Services, asked: dict[str, str], now: datetime) -> Logout:

@@ -107,16 +107,20 @@ def running(
 
 
 def _serve_command(server: str, port: int, workers: int) -> list[str]:
+    """`sekisho serve` with its own options; bare granian, to see what front.py costs; gunicorn as
+    docs/DEPLOYMENT.md has it."""
     if server == "sekisho":
         command = "serve --host 127.0.0.1 --port {port} --workers {workers}"
     elif server == "granian":
         command = (
-            f"--interface wsgi --host 127.0.0.1 --port {{port}} --workers {{workers}} "
-            f"--blocking-threads 2 --no-ws --factory {_APPLICATION.removesuffix('()')}"
+            f"--interface wsgi --http 1 --host 127.0.0.1 --port {{port}} --workers {{workers}} "
+            f"--blocking-threads 4 --backpressure 1024 --no-ws "
+            f"--factory {_APPLICATION.removesuffix('()')}"
         )
     else:
         command = (
-            "-b 127.0.0.1:{port} -w {workers} -k gthread --threads 4 --no-control-socket "
+            "-b 127.0.0.1:{port} -w {workers} -k gthread --threads 4 --graceful-timeout 10 "
+            "--no-control-socket "
             f"{_APPLICATION}"
         )
     words = command.format(port=port, workers=workers).split()

@@ -7,6 +7,7 @@ Source: OWASP ASVS 5.0, 3.4 and 4.1.
 
 from __future__ import annotations
 
+import io
 import logging
 import secrets
 from collections.abc import Callable, Iterable
@@ -55,11 +56,12 @@ class Edge:
         # Links and cookies are for one host alone (LK-03); another name is a mistake or a trick.
         # Load balancers ask for health under any name.
         if environ.get("HTTP_HOST") != self._host and environ["PATH_INFO"] not in HEALTH_PATHS:
-            start_response(
-                "421 Misdirected Request",
-                [("Content-Type", "text/plain"), *(header for _, header in self._headers)],
-            )
-            return [f"This is {self._host}: open it under that name.\n".encode()]
+            text = f"This is {self._host}: open it under that name.\n"
+            return self._refuse(start_response, "421 Misdirected Request", text)
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            problem = _gather(environ)
+            if problem:
+                return self._refuse(start_response, problem, problem[4:] + "\n")
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             given = {name.lower() for name, _ in headers}
@@ -69,6 +71,11 @@ class Edge:
             return start_response(status, headers, exc_info)
 
         return self._application(environ, start)
+
+    def _refuse(self, start_response: StartResponse, status: str, text: str) -> list[bytes]:
+        headers = [header for _, header in self._headers]
+        start_response(status, [("Content-Type", "text/plain"), *headers])
+        return [text.encode()]
 
     @staticmethod
     def _log(environ: Environ, status: str) -> None:
@@ -82,6 +89,21 @@ class Edge:
                 "status": int(status[:3]),
             },
         )
+
+
+def _gather(environ: Environ) -> str:
+    """Makes a chunked body one of known length, so that all behind reads the same of it and sees
+    when it is too long. The status to refuse it with, or nothing."""
+    try:
+        body = environ["wsgi.input"].read(FORM_LIMIT + 1)
+    except OSError:  # What servers raise for chunks that are none.
+        return "400 Bad Request"
+    if len(body) > FORM_LIMIT:
+        return "413 Content Too Large"
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    del environ["HTTP_TRANSFER_ENCODING"]
+    return ""
 
 
 def init_app(app: Flask) -> None:

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -20,6 +20,7 @@ from tests.support.skips import SkipCounter, needs
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.support.kit import Installation, Template
     from tests.support.smtp import SmtpServer
 
 MARKED_BY_FIXTURE = {
@@ -172,3 +173,106 @@ def node() -> Path:
     if not packages.is_dir():
         needs("node", f"{os.path.relpath(packages)} is missing, see `make test`")
     return Path(program)
+
+
+class Install(Protocol):
+    """Makes installations with settings of the test's own, on SQLite."""
+
+    def __call__(self, **settings: Any) -> "Installation": ...
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> "Template":
+    """The migrated and filled database that `install` copies. Not to be written to."""
+    from tests.support.kit import make_template
+
+    return make_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template(
+    shared_postgres_server: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["Template"]:
+    """The same on PostgreSQL."""
+    from tests.support.kit import make_template
+
+    name = shared_postgres_server.create_database()
+    url = shared_postgres_server.url(name)
+    yield make_template(tmp_path_factory.mktemp("template"), database_url=url)
+    shared_postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def install(
+    sqlite_template: "Template", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Install]:
+    """Makes installations on SQLite, closed after the test."""
+    from tests.support.kit import copy_sqlite
+
+    made: list[Installation] = []
+
+    def one(**settings: Any) -> "Installation":
+        folder = tmp_path_factory.mktemp("installation")
+        made.append(copy_sqlite(sqlite_template, folder, **settings))
+        return made[-1]
+
+    yield one
+    for installation in made:
+        installation.close()
+
+
+@pytest.fixture(scope="session")
+def _reused_installation(
+    sqlite_template: "Template", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["Installation"]:
+    from tests.support.kit import copy_sqlite
+
+    installation = copy_sqlite(sqlite_template, tmp_path_factory.mktemp("installation"))
+    yield installation
+    installation.close()
+
+
+@pytest.fixture
+def sqlite_installation(
+    sqlite_template: "Template", _reused_installation: "Installation"
+) -> "Installation":
+    """A provider with everybody of tests/support/world.py, on SQLite alone, as good as new."""
+    from tests.support.kit import reset_sqlite
+
+    reset_sqlite(sqlite_template, _reused_installation)
+    return _reused_installation
+
+
+@pytest.fixture
+def postgres_installation(
+    shared_postgres_server: SharedPostgres,
+    postgres_template: "Template",
+    redis_url: str,
+    tmp_path: Path,
+) -> Iterator["Installation"]:
+    """The same on PostgreSQL and Redis."""
+    from dataclasses import replace
+
+    settings = postgres_template.settings
+    source = settings.database_url.rpartition("/")[2]
+    name = shared_postgres_server.create_database(template=source)
+    url = shared_postgres_server.url(name)
+    installation = postgres_template.install(
+        replace(settings, data_dir=tmp_path, database_url=url, redis_url=redis_url)
+    )
+    yield installation
+    installation.close()
+    shared_postgres_server.drop_database(name)
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.redis]),
+    ]
+)
+def installation(request: pytest.FixtureRequest) -> "Installation":
+    """A provider on each pair of stores: for tests about what is stored and raced for."""
+    # Asked for only now, so that the tests on SQLite start no server.
+    made: Installation = request.getfixturevalue(f"{request.param}_installation")
+    return made

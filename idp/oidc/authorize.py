@@ -26,7 +26,7 @@ from idp.db import Prepared
 from idp.errors import SekishoError
 from idp.oidc import clients, codes, parameters, respond
 from idp.oidc import request as requests
-from idp.oidc.client import Client
+from idp.oidc.client import Client, is_client_id
 from idp.oidc.clients import ClientRow
 from idp.oidc.request import AuthorizationRequest, Destination, Untrusted
 from idp.oidc.requirements import Need, SignedIn, unmet
@@ -137,7 +137,9 @@ def ask(services: Services, given: dict[str, str], secret: str | None, now: date
     if client_id is None:
         raise Untrusted("invalid_request", "client_id is missing")
     browser = sessions.browser_hash(secret) if secret else b""
-    rows = CONTEXT.all(services.database.reader, client_id=client_id, browser=browser)
+    rows = []
+    if is_client_id(client_id):
+        rows = CONTEXT.all(services.database.reader, client_id=client_id, browser=browser)
     if not rows:
         raise Untrusted("invalid_client", "client_id is not registered here")
     client = clients.from_row(rows[0])

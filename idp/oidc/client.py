@@ -59,6 +59,15 @@ class Client:
         )
 
 
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,128}\Z")
+
+
+def is_client_id(text: str) -> bool:
+    """Whether this can be a client's id. What cannot is not looked up: some of it no database
+    can even be asked about."""
+    return _CLIENT_ID.match(text) is not None
+
+
 @functools.lru_cache(maxsize=1024)
 def parse(
     client_id: str, members: str, secret_hash: bytes | None, organization_id: str | None

@@ -20,7 +20,7 @@ from authlib.oauth2.rfc6749.errors import InvalidClientError
 from idp import audit, web
 from idp.audit import Event
 from idp.oidc import clients
-from idp.oidc.client import Client, hash_secret
+from idp.oidc.client import Client, hash_secret, is_client_id
 from idp.services import Services
 
 _NOBODY = bytes(32)
@@ -53,6 +53,8 @@ def read(authorization: str | None, form: Mapping[str, str]) -> Credentials:
     if authorization is None:
         if client_id is None:
             raise InvalidClient
+        if not is_client_id(client_id):
+            raise InvalidClient
         if secret is None:
             return Credentials(client_id, "none")
         return Credentials(client_id, "client_secret_post", (secret,))
@@ -72,8 +74,11 @@ def _basic(authorization: str) -> Credentials:
     name, colon, secret = decoded.partition(":")
     if scheme.lower() != "basic" or not colon or not secret:
         raise InvalidClient(tried_basic=True)
+    client_id = unquote_plus(name)
+    if not is_client_id(client_id):
+        raise InvalidClient(tried_basic=True)
     readings = tuple(dict.fromkeys((unquote_plus(secret), secret)))
-    return Credentials(unquote_plus(name), "client_secret_basic", readings)
+    return Credentials(client_id, "client_secret_basic", readings)
 
 
 def authenticate(services: Services, credentials: Credentials, row: Any, now: datetime) -> Client:
@@ -121,7 +126,7 @@ def _record(services: Services, credentials: Credentials, address: str, now: dat
             Event.CLIENT_FAILED,
             at=now,
             actor="anonymous",
-            client_id=credentials.client_id[:128],
+            client_id=credentials.client_id,
             address=address,
             request_id=web.request_id(),
             method=credentials.method,

@@ -24,7 +24,6 @@ from idp.errors import NotFound, Refused
 from idp.oidc import client, client_metadata
 from idp.oidc.client import Client
 
-_CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,128}\Z")
 _SECRET = re.compile(r"[^\x00-\x1f\x7f]{1,256}\Z")
 SHORT_SECRET = 22  # base64url characters of 128 bits
 
@@ -106,7 +105,7 @@ def register(
     """
     checked, unused = client_metadata.check(metadata)
     client_id = metadata.get("client_id") or secrets.token_hex(12)
-    if not isinstance(client_id, str) or not _CLIENT_ID.match(client_id):
+    if not isinstance(client_id, str) or not client.is_client_id(client_id):
         raise Refused("client_id has characters that cannot be kept", member="client_id")
     checked.setdefault("client_name", client_id[:64])
     row = session.get(ClientRow, client_id, with_for_update=True)

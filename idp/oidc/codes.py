@@ -47,8 +47,9 @@ def issue_code(store: StateStore, grant: Grant, ttl: int) -> str:
 
 
 def sid_of(code: str) -> str:
-    """The session that a code speaks of, if it is one of ours."""
-    return code.partition(".")[0]
+    """The session that a code speaks of; empty when it cannot be one of ours."""
+    sid = code.partition(".")[0]
+    return sid if sid.isascii() and sid.isalnum() else ""
 
 
 def peek_code(store: StateStore, code: str) -> Grant | None:

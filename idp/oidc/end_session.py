@@ -19,7 +19,7 @@ from werkzeug.exceptions import BadRequest
 from idp import audit, sessions, web
 from idp.audit import Event
 from idp.oidc import clients, machine, parameters, respond
-from idp.oidc.client import Client
+from idp.oidc.client import Client, is_client_id
 from idp.oidc.id_token import TYPE
 from idp.services import Services
 from keys import jwt
@@ -105,7 +105,9 @@ def judge(services: Services, asked: dict[str, str], now: datetime) -> Logout:
     if hint is not None and client_id not in (None, hint["aud"]):
         hint = None
     audience = hint["aud"] if hint else client_id
-    row = clients.ENABLED.one(services.database.reader, client_id=audience) if audience else None
+    row = None
+    if audience is not None and is_client_id(audience):
+        row = clients.ENABLED.one(services.database.reader, client_id=audience)
     client = clients.from_row(row) if row else None
     if client is None:
         hint = None

@@ -121,8 +121,10 @@ def preflight() -> Response:
 
 def is_known_origin(origin: str) -> bool:
     database = web.services().database
-    return 0 < len(origin) <= 512 and bool(
-        clients.ORIGIN_IS_KNOWN.all(database.reader, origin=origin)
+    return (
+        0 < len(origin) <= 512
+        and origin.isprintable()
+        and bool(clients.ORIGIN_IS_KNOWN.all(database.reader, origin=origin))
     )
 
 

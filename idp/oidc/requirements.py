@@ -145,7 +145,9 @@ def _needs_consent(
 
 def asked(request: AuthorizationRequest) -> frozenset[str]:
     """What the person is asked to agree to: the scopes, and claims asked for by name."""
-    claims = {*request.id_token_claims, *request.userinfo_claims}
+    # `name#ja-Kana-JP` is a name too (Core, 5.2).
+    named = (*request.id_token_claims, *request.userinfo_claims)
+    claims = {name.partition("#")[0] for name in named}
     return frozenset(request.scopes) | {
         scope for scope, names in SCOPE_CLAIMS.items() if claims.intersection(names)
     }

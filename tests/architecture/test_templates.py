@@ -1,0 +1,258 @@
+"""Pages and mails: every template renders in every language, strictly, small and without tricks."""
+
+import gzip
+import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from idp import i18n
+from idp.settings import LANGUAGES
+from tests.support.kit import ALICE, C1, Installation, RelyingParty
+
+FOLDER = i18n.templates_folder()
+PARTS = {"base.html", "parts.html"}
+TEMPLATES = sorted(
+    str(path.relative_to(FOLDER))
+    for kind in ("*.html", "*.txt")
+    for path in FOLDER.rglob(kind)
+    if str(path.relative_to(FOLDER)) not in PARTS
+)
+PAGES = [name for name in TEMPLATES if not name.startswith("mail/")]
+EVIL = "<script>alert('関所')</script>\"'"
+LINKS = {"client_terms_url": "https://a.test/terms", "client_privacy_url": "https://a.test/privacy"}
+# What each page is given at most; `None` members are tried as well, see `variants`.
+CONTEXTS: dict[str, dict[str, Any]] = {
+    "demo_mails.html": {
+        "mails": [
+            SimpleNamespace(
+                to="a@a.test", subject=EVIL, at="now", text="a\nhttps://a.test", html_url="/"
+            )
+        ]
+    },
+    "error.html": {
+        "title": EVIL,
+        "message": EVIL,
+        "advice": EVIL,
+        "code": EVIL,
+        "request_id": "r1",
+        "time": "now",
+        "return_url": "https://a.test/",
+    },
+    "form_post.html": {"action": "https://a.test/cb", "fields": {"state": EVIL}},
+    "home.html": {"accounts": [EVIL], "logout_url": "/logout"},
+    "hand_over.html": {"url": "https://a.test/cb?a=b&c=d", "application": EVIL},
+    "logout.html": {
+        "action": "/logout",
+        "csrf": "t",
+        "accounts": [EVIL],
+        "application": EVIL,
+        "hidden": {"state": EVIL},
+        "stay_url": "https://a.test/",
+    },
+    "signed_out.html": {"application": EVIL, "return_url": "https://a.test/"},
+    "login/choose_account.html": {
+        "action": "/",
+        "csrf": "t",
+        "application": EVIL,
+        "accounts": [
+            SimpleNamespace(id="s1", name=EVIL, email="a@a.test", organization=EVIL, signed_in=True)
+        ],
+    },
+    "login/consent.html": {
+        "action": "/",
+        "csrf": "t",
+        "application": EVIL,
+        "user": SimpleNamespace(name=EVIL, email="a@a.test"),
+        "items": [EVIL],
+        **LINKS,
+    },
+    "login/identify.html": {
+        "action": "/",
+        "csrf": "t",
+        "application": EVIL,
+        "identifier": EVIL,
+        "error": EVIL,
+        "forgot_url": "/forgot",
+        **LINKS,
+    },
+    "login/password.html": {
+        "action": "/",
+        "csrf": "t",
+        "application": EVIL,
+        "identifier": EVIL,
+        "not_you_url": "/",
+        "error": EVIL,
+        "why": EVIL,
+        "forgot_url": "/forgot",
+    },
+}
+MAIL = {
+    "user_name": EVIL,
+    "organization": EVIL,
+    "contact": "help@a.test",
+    "idp_url": "https://a.test",
+    "when": "now",
+    "until": "later",
+    "browser": "Firefox (Linux)",
+    "place": "192.0.2.1",
+}
+OPTIONAL = {
+    "advice",
+    "return_url",
+    "application",
+    "stay_url",
+    "client_terms_url",
+    "client_privacy_url",
+    "error",
+    "forgot_url",
+    "why",
+}
+BRAND = {
+    "organization": EVIL,
+    "logo_url": None,
+    "contact_url": "https://a.test",
+    "help_url": "https://a.test",
+    "terms_url": "https://a.test",
+    "privacy_url": "https://a.test",
+}
+
+
+def environment(language: str) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+    )
+    catalog = i18n.catalog(language)
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        catalog.gettext, catalog.ngettext, newstyle=True
+    )
+    made.globals["asset"] = lambda name: f"/static/0/{name}"
+    return made
+
+
+def variants(name: str) -> Iterator[dict[str, Any]]:
+    """What a template is rendered with: everything given, and everything optional absent."""
+    if name.startswith("mail/"):
+        yield MAIL
+        yield {**MAIL, "contact": ""}
+        return
+    full = CONTEXTS[name]
+    for page in (full, {key: None if key in OPTIONAL else full[key] for key in full}):
+        for brand in (BRAND, dict.fromkeys(BRAND)):
+            yield {
+                "page": SimpleNamespace(**page),
+                "brand": SimpleNamespace(**brand),
+                "nonce": "n0nce",
+                "languages": [(code, i18n.NAMES[code], f"?lang={code}") for code in LANGUAGES],
+            }
+
+
+def rendered(name: str, language: str) -> Iterator[str]:
+    template = environment(language).get_template(name)
+    for context in variants(name):
+        yield template.render(language=language, **context)
+
+
+def test_every_page_is_known_here() -> None:
+    assert sorted(CONTEXTS) == PAGES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_template_renders_with_all_and_with_nothing_optional(
+    name: str, language: str
+) -> None:
+    for text in rendered(name, language):
+        assert text.strip()
+        if name.endswith(".html"):
+            assert f'<html lang="{language}">' in text
+            assert "<title>" in text
+            assert EVIL not in text
+            assert "&lt;script&gt;" in text or EVIL not in str(list(variants(name)))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_anything_inline(name: str) -> None:
+    for text in rendered(name, "en"):
+        assert "<style" not in text
+        assert not re.search(r"<[^>]*\sstyle\s*=", text)
+        assert not re.search(r"<[^>]*\son\w+\s*=", text)
+        assert "javascript:" not in text
+        for script in re.findall(r"<script[^>]*>.*?</script>", text, re.S):
+            assert re.fullmatch(
+                r'<script src="/static/[^"]+" nonce="n0nce" defer></script>', script
+            )
+        loaded = re.findall(r'<(?:link|script|img)[^>]*(?:href|src)="([^"]+)"', text)
+        assert all(address.startswith("/static/") for address in loaded)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_main_button_of_a_page_is_called_continue(name: str) -> None:
+    texts = list(rendered(name, "en"))
+    assert texts[0].count('id="continue"') == 1
+    for text in texts:
+        ids = re.findall(r'\sid="([^"]+)"', text)
+        assert len(ids) == len(set(ids)), "an id is used twice"
+        for field in re.findall(r'<input(?![^>]*type="hidden")[^>]*\bid="([^"]+)"', text):
+            assert f'<label for="{field}"' in text
+        pointed = re.findall(r'(?:aria-labelledby|aria-describedby)="([^"]+)"', text)
+        assert set(pointed) <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "autocomplete"),
+    [
+        ("login/identify.html", "identifier", "username"),
+        ("login/password.html", "password", "current-password"),
+    ],
+)
+def test_fields_have_stable_ids_and_tell_password_managers_what_they_are(
+    name: str, field: str, autocomplete: str
+) -> None:
+    for text in rendered(name, "ja"):
+        [tag] = re.findall(rf'<input id="{field}"[^>]*>', text)
+        assert f'name="{field}"' in tag
+        assert f'autocomplete="{autocomplete}"' in tag
+        assert ('aria-describedby="problem"' in tag) == ('role="alert"' in text)
+
+
+def test_a_mail_has_a_text_and_an_html_part() -> None:
+    mails = {name.rpartition(".")[0] for name in TEMPLATES if name.startswith("mail/")}
+    assert {f"{mail}.{kind}" for mail in mails for kind in ("html", "txt")} <= set(TEMPLATES)
+
+
+@pytest.mark.parametrize("name", [name for name in TEMPLATES if name.startswith("mail/")])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_mail_loads_nothing_and_has_its_link_in_plain(name: str, language: str) -> None:
+    for text in rendered(name, language):
+        assert "https://a.test" in text
+        if name.endswith(".html"):
+            assert not re.search(r"<(img|script|link|iframe)\b", text)
+            assert "url(" not in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_first_page_is_light(sqlite_installation: Installation, language: str) -> None:
+    browser = sqlite_installation.browser()
+    start = browser.authorize(RelyingParty(sqlite_installation, C1).request())
+    page = browser.get(start.path, {"lang": language})
+    loaded = re.findall(r'<(?:link|script|img)[^>]*(?:href|src)="([^"]+)"', page.text)
+    files = {path: len(browser.get(path).data) for path in set(loaded)}
+    assert all(files.values())
+    headers = len(str(page.headers))
+    assert len(page.data) + headers + sum(files.values()) <= 20_000
+    assert len(gzip.compress(page.data)) <= 6_000
+
+
+def test_the_pages_work_without_their_scripts(sqlite_installation: Installation) -> None:
+    answer = sqlite_installation.browser().signed_in(
+        ALICE, RelyingParty(sqlite_installation, C1).request()
+    )
+    assert answer.is_hand_over
+    assert "<script" not in answer.page.html

@@ -1,0 +1,217 @@
+"""The server, the applications and the people of the browser tests, and tours of every page."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from sqlalchemy import delete
+
+from idp import notices
+from idp.accounts import users
+from idp.throttle import FailureRow
+from tests.support.pages import identify, sign_in
+from tests.support.running import PASSWORD, Installation, RegisteredClient
+from tests.support.site import Reply, Site, page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+ALICE = "alice@example.com"
+# Nobody's consent is ever kept for this one.
+CAROL = "carol@example.com"
+LONG = "konstantinopolitanischer.dudelsackpfeifenmacher@verwaltung.buero.example.com"
+LONG_NAME = "株式会社さくら国際総合物流サービス東日本統括本部 経理部 山田 太郎左衛門之助"
+VERIFIER = "a-verifier-of-forty-three-characters-at-least"
+SETTINGS = {
+    "SEKISHO_DEMO": "true",  # Its page of mails is one of the pages.
+    "SEKISHO_CONTACT_URL": "mailto:help@example.com",
+    "SEKISHO_HELP_URL": "https://help.example.com/",
+    "SEKISHO_TERMS_URL": "https://example.com/terms",
+    "SEKISHO_PRIVACY_URL": "https://example.com/privacy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    installation: Installation
+    site: Site
+    """The applications' pages; `/callback` is where they get their answers."""
+    ours: RegisteredClient
+    """Asks nobody for consent."""
+    theirs: RegisteredClient
+    """Has long names and links, and asks for consent."""
+
+    @property
+    def base_url(self) -> str:
+        return self.installation.base_url
+
+    @property
+    def hosts(self) -> set[str]:
+        """Whom a page may ask for anything."""
+        return {urlsplit(self.base_url).netloc, urlsplit(self.site.origin).netloc}
+
+    def authorize(self, client: RegisteredClient | None = None, **parameters: str) -> str:
+        """An authorization request, of our own application when none is named."""
+        digest = hashlib.sha256(VERIFIER.encode()).digest()
+        good = {
+            "client_id": (client or self.ours).client_id,
+            "redirect_uri": self.site.url("/callback"),
+            "response_type": "code",
+            "scope": "openid profile email phone address org",
+            "state": "the-state",
+            "nonce": "the-nonce",
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+        }
+        return f"{self.base_url}/authorize?{urlencode(good | parameters)}"
+
+    def end_session(self) -> str:
+        """A wish to sign out that proves nothing, so that the person is asked."""
+        query = {
+            "client_id": self.ours.client_id,
+            "post_logout_redirect_uri": self.site.url("/goodbye"),
+        }
+        return f"{self.base_url}/end_session?{urlencode(query)}"
+
+    def reset(self) -> None:
+        """Forgets wrong passwords, which count against all tests' common address."""
+        self.site.received.clear()
+        self.site.answers = {
+            "/callback": page("Signed in"),
+            "/goodbye": page("Goodbye"),
+            "/favicon.ico": Reply(status=204),
+        }
+        with self.installation.services() as built, built.database.transaction() as session:
+            session.execute(delete(FailureRow))
+
+
+def make_world(installation: Installation, site: Site) -> World:
+    installation.add_users(ALICE, CAROL)
+    installation.add_users(LONG, name=LONG_NAME)
+    redirect_uris = [site.url("/callback")]
+    ours = installation.add_client(
+        "Expenses",
+        redirect_uris,
+        first_party=True,
+        post_logout_redirect_uris=[site.url("/goodbye")],
+    )
+    theirs = installation.add_client(
+        "Sakura International Logistics, Travel Expenses and Invoices 24",
+        redirect_uris,
+        tos_uri="https://logistics.example.com/terms",
+        policy_uri="https://logistics.example.com/privacy",
+    )
+    _send_mail(installation)
+    return World(installation, site, ours, theirs)
+
+
+def _send_mail(installation: Installation) -> None:
+    with installation.services() as built, built.database.transaction() as session:
+        now = built.clock.now()
+        notices.account_locked(
+            built,
+            session,
+            users.CREDENTIALS.one(built.database.reader, key=ALICE),
+            now=now,
+            until=now,
+            address="198.51.100.7",
+            user_agent="Mozilla/5.0 (Windows NT 10.0) Chrome/140",
+        )
+
+
+# The ways to the pages ---------------------------------------------------------------------------
+
+
+def to_password(world: World, page: "Page", identifier: str) -> None:
+    page.goto(world.authorize())
+    identify(page, identifier)
+
+
+def to_accounts(world: World, page: "Page") -> None:
+    """Two people are signed in, and the application wants a choice."""
+    for email in (ALICE, LONG):
+        page.goto(world.authorize(prompt="login"))
+        if page.locator("#password").count():
+            page.click(".chip a")
+        sign_in(page, email)
+        page.wait_for_selector("text=Signed in")
+    page.goto(world.authorize(prompt="select_account"))
+    page.wait_for_selector("#other-account")
+
+
+def to_logout(world: World, page: "Page") -> None:
+    page.goto(world.authorize())
+    sign_in(page, LONG)
+    page.wait_for_selector("text=Signed in")
+    page.goto(world.end_session())
+
+
+def sign_out(page: "Page") -> None:
+    page.click("#continue")
+    page.wait_for_selector("form", state="detached")
+
+
+# Tours: each stops at pages, whose names it says ------------------------------------------------
+
+
+def sign_in_tour(world: World, page: "Page") -> Iterator[str]:
+    page.goto(world.authorize(world.theirs))
+    yield "identifier"
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "identifier refused"
+    identify(page, CAROL)
+    yield "password"
+    page.fill("#password", "not the password")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "password refused"
+    page.fill("#password", PASSWORD)
+    page.click("#continue")
+    page.wait_for_selector("#deny")
+    yield "consent"
+
+
+def sign_out_tour(world: World, page: "Page") -> Iterator[str]:
+    to_accounts(world, page)
+    yield "accounts"
+    page.goto(world.end_session())
+    yield "sign out?"
+    sign_out(page)
+    yield "signed out"
+
+
+def return_tour(world: World, page: "Page") -> Iterator[str]:
+    # A browser stays where it is when the answer has no content.
+    world.site.answers["/callback"] = Reply(status=204)
+    to_password(world, page, LONG)
+    yield "password, with a long address"
+    page.fill("#password", PASSWORD)
+    page.click("#continue")
+    page.wait_for_selector("a#continue")
+    yield "hand-over"
+    page.goto(world.authorize(response_mode="form_post"), wait_until="commit")
+    page.wait_for_selector("form#answer")
+    yield "form post"
+
+
+def other_tour(world: World, page: "Page") -> Iterator[str]:
+    page.goto(world.base_url + "/demo/mails")
+    yield "mails of the demo"
+    page.goto(world.authorize(client_id="nobody-knows-this-one"))
+    yield "error"
+    page.goto(world.base_url + "/nowhere")
+    yield "not found"
+    page.goto(world.base_url + "/login/no-such-interaction/identify")
+    yield "expired"
+
+
+TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
+    "signing in": sign_in_tour,
+    "signing out": sign_out_tour,
+    "returning": return_tour,
+    "other pages": other_tour,
+}

@@ -1,0 +1,169 @@
+"""Whole installations in the test process: settings, database, application, steerable clock.
+
+A database is migrated and filled once a run and copied for each test.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from sqlalchemy import func, inspect, select, table, text
+from sqlalchemy.orm import Session
+
+import wsgi
+from idp import migrations, services
+from idp.accounts.users import User
+from idp.clock import SteerableClock
+from idp.redis_state import RedisStateStore
+from idp.services import Services
+from idp.settings import Settings
+from idp.state import SqlStateStore
+from keys.sealing import Sealer
+from tests.support.world import ISSUER, NOW, Person, fill
+
+if TYPE_CHECKING:
+    from tests.support.browser import Browser
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A running provider of the test's own."""
+
+    app: Flask
+    settings: Settings
+    clock: SteerableClock
+
+    @property
+    def services(self) -> Services:
+        built: Services = self.app.extensions["sekisho"]
+        return built
+
+    @property
+    def issuer(self) -> str:
+        return self.settings.issuer
+
+    def browser(self, address: str = "192.0.2.10") -> Browser:
+        """A new browser, without cookies, at this address."""
+        from tests.support.browser import Browser
+
+        return Browser(self, address)
+
+    def pass_time(self, **by: float) -> None:
+        """Moves the clock, e.g. `seconds=61`."""
+        self.clock.instant += timedelta(**by)
+
+    @contextmanager
+    def database(self) -> Iterator[Session]:
+        """A transaction, for arranging what no page does yet."""
+        with self.services.database.transaction() as session:
+            yield session
+
+    def user(self, person: Person) -> User:
+        with self.database() as session:
+            return session.scalars(select(User).where(User.email == person.email)).one()
+
+    def sub(self, person: Person) -> str:
+        """The person's `sub`."""
+        return self.user(person).id
+
+    def sql(self, statement: str, **values: object) -> list[dict[str, Any]]:
+        """Runs a statement of the test's own; its rows, if it has any."""
+        with self.services.database.writer.begin() as connection:
+            result = connection.execute(text(statement), values)
+            return [dict(row) for row in result.mappings()] if result.returns_rows else []
+
+    def events(self) -> list[str]:
+        """The names of what the audit recorded, oldest first."""
+        return [row["event"] for row in self.sql("SELECT event FROM audit ORDER BY id")]
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table has, and how many entries the StateStore."""
+        engine = self.services.database.writer
+        with engine.connect() as connection:
+            counted = {
+                name: connection.scalars(select(func.count()).select_from(table(name))).one()
+                for name in inspect(connection).get_table_names()
+            }
+        return counted | {"state": len(self.state_entries())}
+
+    def state_entries(self) -> list[bytes]:
+        """Every value in the StateStore."""
+        store = self.services.state
+        if isinstance(store, RedisStateStore):
+            import redis
+
+            with redis.Redis.from_url(self.settings.redis_url) as connection:
+                return [connection.get(key) for key in connection.scan_iter()]
+        if not isinstance(store, SqlStateStore):
+            raise TypeError(f"no way to look into {store!r}")
+        with store._engine.connect() as connection:
+            return [bytes(row[0]) for row in connection.execute(text("SELECT value FROM state"))]
+
+    def close(self) -> None:
+        self.services.close()
+        with self.app.app_context():
+            from idp.db import db
+
+            db.engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A migrated and filled database, and how to copy it."""
+
+    settings: Settings
+
+    def install(self, settings: Settings) -> Installation:
+        """An installation on a copy that `settings` name."""
+        clock = SteerableClock(NOW)
+        return Installation(wsgi.create_app(settings, clock=clock), settings, clock)
+
+
+def cheap_settings(data_dir: Path, **others: Any) -> Settings:
+    """Settings of production, but with a password hash that costs next to nothing."""
+    return Settings(
+        base_url=ISSUER, data_dir=data_dir, argon2_memory_kib=8, argon2_passes=1, **others
+    )
+
+
+def make_template(folder: Path, **others: Any) -> Template:
+    settings = cheap_settings(folder, master_key=Sealer.new_master_key_text(), **others)
+    migrations.upgrade(settings)
+    built = services.build(settings, clock=SteerableClock(NOW))
+    fill(built)
+    built.close()
+    return Template(settings)
+
+
+SQLITE_FILES = ("sekisho.db", "state.db")
+
+
+def copy_sqlite(template: Template, folder: Path, **changes: Any) -> Installation:
+    """An installation on SQLite; `changes` are settings."""
+    for name in SQLITE_FILES:
+        shutil.copyfile(template.settings.data_dir / name, folder / name)
+    return template.install(replace(template.settings, data_dir=folder, **changes))
+
+
+def reset_sqlite(template: Template, installation: Installation) -> None:
+    """Makes an installation as it was when it was copied; ten times faster than a new one."""
+    kept = "SELECT kid FROM signing_keys ORDER BY kid"
+    before = installation.sql(kept)
+    for name in SQLITE_FILES:
+        with (
+            closing(sqlite3.connect(template.settings.data_dir / name)) as source,
+            closing(sqlite3.connect(installation.settings.data_dir / name)) as target,
+        ):
+            target.execute("pragma synchronous=off")
+            source.backup(target)
+    installation.clock.instant = NOW
+    if installation.sql(kept) != before:
+        installation.services.keyring.ensure(NOW)

@@ -6,37 +6,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-from flask import Flask, Request
-from flask.sessions import SecureCookieSession, SessionInterface
+from flask import Flask
 
 import flows
 from idp import assets, edge, health, i18n, logs, oidc, services
+from idp.application import Sekisho
 from idp.clock import Clock
 from idp.db import db, engine_options
 from idp.errors import SettingsError
 from idp.settings import Settings, load
 from idp.worker import Worker
-
-
-class Sekisho(Flask):
-    def ensure_sync(self, func: Any) -> Any:
-        """Views are plain functions: Flask need not look at each call whether they are."""
-        return func
-
-
-class _NoSession(SessionInterface):
-    """Flask's cookie session is not used: it cannot be revoked."""
-
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
-        return _EMPTY
-
-    def save_session(self, *_: object) -> None:
-        """Nothing is ever kept in it."""
-
-
-_EMPTY = SecureCookieSession()
 
 
 def create_app(settings: Settings | None = None, *, clock: Clock | None = None) -> Flask:
@@ -45,7 +25,6 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     if not settings.base_url:
         raise SettingsError("SEKISHO_BASE_URL is missing: the address that people open")
     app = Sekisho("sekisho", static_folder=None, template_folder=str(i18n.templates_folder()))
-    app.session_interface = _NoSession()
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.main_database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.main_database_url)
     db.init_app(app)

@@ -12,10 +12,9 @@ import re
 import secrets
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 from flask import Response, current_app, g, has_request_context, render_template, request
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Forbidden
 
 from idp import i18n
@@ -37,14 +36,6 @@ PAGE_HEADERS = {
     "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-
-
-class Exact(Response):
-    """A response whose headers are right as they are: nothing is looked up, joined or repaired
-    when it is sent. For the answers of the hot road."""
-
-    def get_wsgi_headers(self, environ: Any) -> Headers:
-        return self.headers
 
 
 def services() -> Services:

@@ -88,7 +88,7 @@ def run_server(given: Settings) -> None:
     Its processes read their settings from the environment. docs/DECISIONS.md tells why granian;
     what each option is for is shown by tests/real/test_server_faults.py.
     """
-    from granian.constants import HTTPModes, Interfaces
+    from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import Server
@@ -99,15 +99,13 @@ def run_server(given: Settings) -> None:
         target="wsgi:app",
         address=given.host,
         port=given.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         # The proxy in front speaks HTTP/1.1 to us; what is not spoken cannot be misread.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         websockets=False,
         workers=given.process_count,
-        # Made when needed, ended when idle. Most of them wait for a body: `Front` says how many
-        # run the application.
-        blocking_threads=CONNECTIONS,
+        loop=Loops.asyncio,
         # Of connections, not of requests: reached, it shuts everybody else out.
         backpressure=CONNECTIONS,
         respawn_failed_workers=True,

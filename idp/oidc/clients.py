@@ -110,35 +110,44 @@ def register(
     checked.setdefault("client_name", client_id[:64])
     row = session.get(ClientRow, client_id, with_for_update=True)
     secret, is_new = _secret(metadata, checked, row)
-    if row is not None and secret is None and json.loads(row.members).get("has_short_secret"):
-        checked["has_short_secret"] = True
-    if secret is not None and len(secret) < SHORT_SECRET:
-        checked["has_short_secret"] = True
-        unused.append(f"client_secret has fewer than {SHORT_SECRET} characters: rotate it")
+    unused += _mark_short(secret, checked, row)
     members = json.dumps(checked, sort_keys=True, ensure_ascii=False)
     secret_hash: bytes | None = None
     if secret is not None:
         secret_hash = client.hash_secret(secret_key, client_id, secret)
     elif row is not None and checked["token_endpoint_auth_method"] != "none":
         secret_hash = row.secret_hash
-    shown = secret if is_new else None
+    if row is not None and (row.members, row.secret_hash) == (members, secret_hash):
+        return Registered(client_id, None, checked, unused, "unchanged")
+    change = "added" if row is None else "changed"
     if row is None:
         row = ClientRow(id=client_id, created_at=now, organization_id=organization_id)
         session.add(row)
-        change = "added"
-    elif row.members == members and row.secret_hash == secret_hash:
-        return Registered(client_id, None, checked, unused, "unchanged")
-    else:
-        change = "changed"
     row.name, row.members, row.secret_hash = checked["client_name"], members, secret_hash
     row.updated_at = now
     session.flush()
+    _write_origins(session, client_id, checked)
+    event = Event.CLIENT_ADDED if change == "added" else Event.CLIENT_CHANGED
+    audit.record(session, event, at=now, actor=actor, client_id=client_id, name=row.name)
+    return Registered(client_id, secret if is_new else None, checked, unused, change)
+
+
+def _mark_short(secret: str | None, checked: dict[str, Any], row: ClientRow | None) -> list[str]:
+    """Marks a client whose secret could be guessed; what to tell who imports it."""
+    if secret is None:
+        if row is not None and json.loads(row.members).get("has_short_secret"):
+            checked["has_short_secret"] = True
+        return []
+    if len(secret) >= SHORT_SECRET:
+        return []
+    checked["has_short_secret"] = True
+    return [f"client_secret has fewer than {SHORT_SECRET} characters: rotate it"]
+
+
+def _write_origins(session: Session, client_id: str, checked: Mapping[str, Any]) -> None:
     session.execute(delete(WebOrigin).where(WebOrigin.client_id == client_id))
     for origin in client.web_origins(checked):
         session.add(WebOrigin(client_id=client_id, origin=origin))
-    event = Event.CLIENT_ADDED if change == "added" else Event.CLIENT_CHANGED
-    audit.record(session, event, at=now, actor=actor, client_id=client_id, name=row.name)
-    return Registered(client_id, shown, checked, unused, change)
 
 
 def _secret(

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp import web
+from idp.application import Exact
 from idp.errors import Unavailable
 from idp.oidc import clients, parameters
 from idp.oidc.client import Client
@@ -63,7 +64,7 @@ def _body(environ: dict[str, Any]) -> bytes:
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
     content = _encode(body).encode()
     length = ("Content-Length", str(len(content)))
-    return web.Exact(content, status, [*_NO_STORE, length], content_type="application/json")
+    return Exact(content, status, [*_NO_STORE, length], content_type="application/json")
 
 
 def endpoint(view: Callable[[], Response]) -> Callable[[], Response]:

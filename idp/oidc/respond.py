@@ -13,6 +13,7 @@ from authlib.oauth2 import OAuth2Error
 from flask import Response
 
 from idp import web
+from idp.application import Exact
 from idp.oidc import parameters
 from idp.oidc.request import Destination, Untrusted
 
@@ -54,7 +55,7 @@ def answer(
 def redirect(url: str) -> Response:
     """303: never 307 or 308, which would repeat a form with a password in it (RFC 9700, 4.12)."""
     headers = [("Location", url), ("Cache-Control", "no-store"), ("Content-Length", "0")]
-    return web.Exact(b"", 303, headers)
+    return Exact(b"", 303, headers)
 
 
 def error(

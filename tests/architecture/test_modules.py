@@ -12,7 +12,7 @@ FUNCTION_LINES = 40
 # A migration is the history of a schema: one function, written by a program.
 GENERATED = "migrations/versions/"
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "managers", "manager", "misc"}
-ONLY_WORKER_AND_EDGE = {"idp/edge.py", "idp/outbox.py", "idp/worker.py"}
+ONLY_WORKER_AND_EDGE = {"idp/application.py", "idp/edge.py", "idp/outbox.py", "idp/worker.py"}
 
 
 @cache

@@ -14,6 +14,7 @@ import pytest
 from tests.support.traffic import Road
 from tests.support.wire import (
     FORM,
+    NO_CHUNK,
     SERVERS,
     assert_serves,
     exchange,

@@ -12,6 +12,7 @@ from bench.connection import Cookies
 from tests.support.traffic import CALLBACK, Road
 from tests.support.wire import (
     FORM,
+    NO_CHUNK,
     SERVERS,
     assert_serves,
     exchange,
@@ -29,15 +30,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Road]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def faced() -> Iterator[Road]:
-    """`sekisho serve`, for what gunicorn leaves to a proxy."""
-    with serving("sekisho") as found:
-        yield found
-
-
 HIDDEN = b"GET /jwks HTTP/1.1\r\nHost: HOST\r\n\r\n"
-NO_CHUNK = b"0\r\n\r\n"
 CONFUSING = {
     "CL.TE": ("Content-Length: LENGTH", "Transfer-Encoding: chunked", NO_CHUNK + HIDDEN),
     "TE.CL": ("Transfer-Encoding: chunked", "Content-Length: 5", NO_CHUNK + HIDDEN),

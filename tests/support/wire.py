@@ -21,6 +21,7 @@ SERVERS = ["sekisho", "gunicorn"]
 GUNICORN = Path(sys.executable).parent / "gunicorn"
 GUNICORN_OPTIONS = "-k gthread --threads 4 --graceful-timeout 10 --no-control-socket"
 FORM = "Content-Type: application/x-www-form-urlencoded"
+NO_CHUNK = b"0\r\n\r\n"  # The end of a chunked body.
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 

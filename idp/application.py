@@ -46,7 +46,7 @@ class Sekisho(Flask):
         """The routes, asked for this path. The host was compared by `edge`."""
         if request is None:
             return super().create_url_adapter(request)
-        path = request.environ["PATH_INFO"].encode("latin-1").decode(errors="replace")
+        path = request.environ["PATH_INFO"].encode("latin-1").decode(errors="replace") or "/"
         return MapAdapter(
             self.url_map, "localhost", "/", "", "http", path, request.environ["REQUEST_METHOD"]
         )

@@ -107,7 +107,7 @@ def register(
     client_id = metadata.get("client_id") or secrets.token_hex(12)
     if not isinstance(client_id, str) or not client.is_client_id(client_id):
         raise Refused("client_id has characters that cannot be kept", member="client_id")
-    checked.setdefault("client_name", client_id[:64])
+    name = checked.setdefault("client_name", client_id[:64])
     row = session.get(ClientRow, client_id, with_for_update=True)
     secret, is_new = _secret(metadata, checked, row)
     unused += _mark_short(secret, checked, row)
@@ -119,16 +119,15 @@ def register(
         secret_hash = row.secret_hash
     if row is not None and (row.members, row.secret_hash) == (members, secret_hash):
         return Registered(client_id, None, checked, unused, "unchanged")
-    change = "added" if row is None else "changed"
+    change, event = "changed", Event.CLIENT_CHANGED
     if row is None:
+        change, event = "added", Event.CLIENT_ADDED
         row = ClientRow(id=client_id, created_at=now, organization_id=organization_id)
         session.add(row)
-    row.name, row.members, row.secret_hash = checked["client_name"], members, secret_hash
-    row.updated_at = now
+    row.name, row.members, row.secret_hash, row.updated_at = name, members, secret_hash, now
     session.flush()
     _write_origins(session, client_id, checked)
-    event = Event.CLIENT_ADDED if change == "added" else Event.CLIENT_CHANGED
-    audit.record(session, event, at=now, actor=actor, client_id=client_id, name=row.name)
+    audit.record(session, event, at=now, actor=actor, client_id=client_id, name=name)
     return Registered(client_id, secret if is_new else None, checked, unused, change)
 
 

@@ -151,6 +151,7 @@ def test_what_the_demo_prints_are_places_that_can_be_opened(demo: Demo) -> None:
     assert all(answers(address) for address in addresses if address.endswith("/mails"))
 
 
+@pytest.mark.slow
 def test_the_demo_on_postgresql_and_redis_ends_by_ctrl_c_and_remembers_at_its_second_start(
     chromium: "Browser", tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:

@@ -224,6 +224,7 @@ print(*[n for n in range(int(sys.argv[3])) if store.take(Kind.CODE, str(n)) is n
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [

@@ -71,6 +71,7 @@ BROKEN_BODIES = {
 
 
 # TN-11
+@pytest.mark.slow  # gunicorn keeps some of these for ten seconds each
 @pytest.mark.parametrize("path", ["/token", "/authorize", "/login/nobody/password"])
 @pytest.mark.parametrize("name", BROKEN_BODIES)
 def test_a_broken_chunked_body_is_refused(served: Road, name: str, path: str) -> None:

@@ -1,9 +1,8 @@
 """Flask, without what this product has no use for.
 
 What is true of every request is done around it (`edge`), nothing hangs on its hooks or signals,
-its cookie session is not used (it cannot be revoked), and it has one host. Looking at each request
-for all that costs the hot road a quarter of Flask's own price. `init_app` functions must not
-register hooks: a test holds that.
+its cookie session is not used (it cannot be revoked), and it has one host, so none of that is
+looked for at each request. Hooks that an `init_app` function registers would not run: use `edge`.
 """
 
 from __future__ import annotations

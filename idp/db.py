@@ -5,8 +5,7 @@ Does not own: tables (one noun, one module, one table or two) and migrations.
 
 Two engines on one database: `writer` for transactions, `reader` in autocommit for single
 statements, which on PostgreSQL saves two of three round trips. On the hot road `Prepared` runs a
-Core statement on the driver's own cursor: the same SQL, without compiling or result objects
-(docs/PERFORMANCE.md tells what that saves).
+Core statement on the driver's own cursor: the same SQL, without compiling or result objects.
 """
 
 from __future__ import annotations
@@ -222,8 +221,8 @@ class _Held:
 
 
 # The connections of each engine that nobody uses now, the last used on top. Taking one off a list
-# and putting it back are single steps in Python; a pool does both for the price of the statement
-# itself. There are as many as threads were ever in here at once.
+# and putting it back are single steps in Python; a pool does more. There are as many as threads
+# were ever in here at once.
 _idle: WeakKeyDictionary[Engine, list[_Held]] = WeakKeyDictionary()
 
 

@@ -1,7 +1,7 @@
 """The edge: what is true of every request and every answer, whatever view is behind it.
 
 Owns the host check, headers of all answers, body limits, request logs, and the one translation of
-errors into pages. A layer of WSGI and not hooks of Flask: on the hot road it costs a tenth.
+errors into pages. A layer of WSGI and not hooks of Flask, which cost the hot road more.
 Source: OWASP ASVS 5.0, 3.4 and 4.1.
 """
 

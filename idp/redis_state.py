@@ -49,7 +49,7 @@ class RedisStateStore:
     never asked for: what was there is lost, which is harmless, and nothing is accepted twice.
     The run id is read once for each connection and costs the hot road nothing.
 
-    The library's pool is not used: handing a connection out costs more than the command itself.
+    The library's pool is not used: it does more each time than this road needs.
     """
 
     _SWAP = (

@@ -51,8 +51,8 @@ def read_form(*, optional: bool = False) -> dict[str, str]:
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    """The whole body. Where its length is told and small, the way around Werkzeug's layers saves
-    more than the rest of the form costs."""
+    """The whole body. Where its length is told and small, it is read without Werkzeug's layers:
+    the token endpoint does this at every call."""
     length = environ.get("CONTENT_LENGTH", "")
     if length.isdigit() and int(length) <= BODY_LIMIT:
         body: bytes = environ["wsgi.input"].read(int(length))

@@ -76,8 +76,7 @@ class RegistrationNotSupported(OAuth2Error):  # type: ignore[misc]
 
 
 class AuthorizationRequest(NamedTuple):
-    """A value like the frozen ones elsewhere, but made three times as fast: every request makes
-    one."""
+    """A value like the frozen ones elsewhere, but cheaper to make: every request makes one."""
 
     client_id: str
     redirect_uri: str

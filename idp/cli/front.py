@@ -6,7 +6,8 @@ application, on what is handed to it here.
 
 One thread answers the machines' endpoints and whoever has a session, without any hand-over:
 Python's threads take turns, and the turns show in what a sign-in costs (docs/DECISIONS.md, 21).
-Pages go to a few threads of their own, because a password takes its time. A body is awaited, so a client that sends it slowly keeps nobody from anything (DS-04).
+Pages go to a few threads of their own, because a password takes its time.
+A body is awaited, so a client that sends it slowly keeps nobody from anything (DS-04).
 gunicorn needs a proxy that buffers requests instead.
 """
 

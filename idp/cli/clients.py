@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -166,10 +167,7 @@ def show_client(client_id: str, as_json: bool) -> None:
 @as_json
 def disable_client(client_id: str, as_json: bool) -> None:
     """Refuses every request of an application, at once."""
-    with opened() as services, services.database.transaction() as session:
-        clients.disable(session, client_id, actor=ACTOR, now=services.clock.now())
-        shown = clients.describe(clients.find(session, client_id))
-    show(shown, as_json=as_json)
+    _switch(clients.disable, client_id, as_json=as_json)
 
 
 @client.command("enable")
@@ -177,7 +175,11 @@ def disable_client(client_id: str, as_json: bool) -> None:
 @as_json
 def enable_client(client_id: str, as_json: bool) -> None:
     """Takes back `client disable`."""
+    _switch(clients.enable, client_id, as_json=as_json)
+
+
+def _switch(change: Callable[..., None], client_id: str, *, as_json: bool) -> None:
     with opened() as services, services.database.transaction() as session:
-        clients.enable(session, client_id, actor=ACTOR, now=services.clock.now())
+        change(session, client_id, actor=ACTOR, now=services.clock.now())
         shown = clients.describe(clients.find(session, client_id))
     show(shown, as_json=as_json)

@@ -1,7 +1,9 @@
 """Assurance: what the proofs shown in a session are worth. Pure.
 
-`amr` values follow RFC 8176. Our `acr` values, weakest first, are below; a waiver, a remembered
-browser or an e-mailed code never makes the second.
+The table below is what a method means, the only place that says so: its `amr` values (RFC 8176;
+`email` and `recovery` are ours), and what kinds of factor it shows. `mfa` is said, and the second
+`acr` reached, only when two kinds were really shown; an e-mailed code shows none of them (NIST SP
+800-63B-4, 3.1.3.1), and neither does a waiver or a remembered browser, which are no proofs.
 """
 
 from __future__ import annotations
@@ -9,15 +11,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+from idp.policy import Method
 
 SINGLE = "urn:sekisho:acr:single"
 MULTIPLE = "urn:sekisho:acr:multiple"
 LEVELS = (SINGLE, MULTIPLE)
+_KNOW, _HAVE = "something known", "something held"
+
+AMR: Final[dict[str, tuple[str, ...]]] = {
+    Method.PASSWORD: ("pwd",),
+    Method.EMAIL_CODE: ("email",),
+    Method.TOTP: ("otp",),
+    Method.SMS: ("sms",),
+    Method.PASSKEY: ("swk", "user"),
+    Method.RECOVERY_CODE: ("recovery",),
+}
+KINDS: Final[dict[str, frozenset[str]]] = {
+    Method.PASSWORD: frozenset({_KNOW}),
+    Method.EMAIL_CODE: frozenset(),
+    Method.TOTP: frozenset({_HAVE}),
+    Method.SMS: frozenset({_HAVE}),
+    # User verification is required, so both its key and a PIN or a body part were there.
+    Method.PASSKEY: frozenset({_KNOW, _HAVE}),
+    # A look-up secret (NIST SP 800-63B-4, 3.1.2) of 120 bits, used once.
+    Method.RECOVERY_CODE: frozenset({_HAVE}),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One factor that was shown. `method` is an `amr` value (RFC 8176)."""
+    """One factor that was shown. `method` is a value of `policy.Method`."""
 
     method: str
     at: datetime
@@ -25,12 +50,28 @@ class Proof:
 
 def acr(methods: Iterable[str]) -> str:
     """The level that these methods reach."""
-    return MULTIPLE if "mfa" in amr(methods) else SINGLE
+    return MULTIPLE if _is_multiple(methods) else SINGLE
 
 
-def amr(methods: Iterable[str]) -> list[str]:
-    """`amr` of the ID token: the methods in the order shown, each once."""
-    return list(dict.fromkeys(methods))
+def amr(methods: Sequence[str]) -> list[str]:
+    """`amr` of the ID token: the values of the methods in the order shown, each once."""
+    values = [value for method in methods for value in AMR.get(method, (method,))]
+    if _is_multiple(methods):
+        values.append("mfa")
+    return list(dict.fromkeys(values))
+
+
+def _is_multiple(methods: Iterable[str]) -> bool:
+    shown: set[str] = set()
+    for method in methods:
+        shown |= KINDS.get(method, frozenset())
+    return len(shown) > 1
+
+
+def has_second(methods: Sequence[str]) -> bool:
+    """Whether a second factor was shown as policy asks for one: another method beside the first,
+    or one that is several factors itself. This is not `mfa`: an e-mailed code will do here."""
+    return len(set(methods)) > 1 or _is_multiple(methods)
 
 
 def satisfies(reached: str, wanted: Sequence[str]) -> bool:

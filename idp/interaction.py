@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,6 +40,13 @@ class Interaction:
     proofs: tuple[Proof, ...] = ()
     user_id: str | None = None
     """Whom the proofs prove."""
+    wanted: str = ""
+    """The method that the person chose among those offered; empty: what comes first."""
+    remembers: bool = False
+    """Whether the person wishes this browser to be remembered."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What one page has to know when its form comes back, by page: the challenge of a passkey, the
+    sealed secret of an app that is being set up. No decision looks at it."""
     stored: bytes = field(default=b"", repr=False, compare=False)
     """The bytes this was read from: the next write replaces exactly these."""
 
@@ -82,6 +90,12 @@ def save(store: StateStore, interaction: Interaction) -> Interaction | None:
     return replace(interaction, stored=written) if swapped else None
 
 
+def noted(interaction: Interaction, page: str, note: str | None) -> Interaction:
+    """The interaction with a page's note changed; None takes it away."""
+    notes = {name: text for name, text in interaction.notes.items() if name != page}
+    return replace(interaction, notes=notes if note is None else {**notes, page: note})
+
+
 def finish(store: StateStore, interaction: Interaction) -> bool:
     """Ends it. Of several callers one gets True and may answer the relying party."""
     return store.take(Kind.INTERACTION, interaction.id) is not None
@@ -98,6 +112,9 @@ def _encode(interaction: Interaction) -> bytes:
         "a": interaction.account_chosen,
         "c": interaction.consent,
         "u": interaction.user_id,
+        "w": interaction.wanted,
+        "r": interaction.remembers,
+        "n": dict(interaction.notes),
         "f": [[proof.method, proof.at.timestamp()] for proof in interaction.proofs],
     }
     return json.dumps(record, separators=(",", ":")).encode()
@@ -123,6 +140,10 @@ def _decode(
         account_chosen=record["a"],
         consent=record["c"],
         user_id=record["u"],
+        # Not there when a process of the release before wrote it.
+        wanted=record.get("w", ""),
+        remembers=record.get("r", False),
+        notes=record.get("n", {}),
         proofs=tuple(
             Proof(method, datetime.fromtimestamp(at, tz=now.tzinfo)) for method, at in record["f"]
         ),

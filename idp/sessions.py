@@ -14,7 +14,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, bindparam, select, update
+from sqlalchemy import (
+    Boolean,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    bindparam,
+    false,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.accounts.identifiers import new_id
@@ -39,7 +49,9 @@ class SessionRow(Base):
     auth_time: Mapped[datetime] = mapped_column(Timestamp)
     last_seen_at: Mapped[datetime] = mapped_column(Timestamp)
     ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
-    methods: Mapped[str] = mapped_column(String(200))  # `amr` values, space-separated
+    methods: Mapped[str] = mapped_column(String(200))  # `policy.Method`, space-separated
+    # Whether a second factor was waived because the browser is remembered.
+    is_waived: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     address: Mapped[str] = mapped_column(String(45), default="")
     user_agent: Mapped[str] = mapped_column(String(200), default="")
 
@@ -52,6 +64,7 @@ COLUMNS: tuple[Any, ...] = (
     SessionRow.auth_time.label("auth_time"),
     SessionRow.last_seen_at.label("last_seen_at"),
     SessionRow.methods.label("methods"),
+    SessionRow.is_waived.label("is_waived"),
 )
 # A session counts only while nobody switched its user or organisation off.
 IS_OPEN = (
@@ -113,6 +126,7 @@ def open_session(
     address: str,
     user_agent: str,
     renews: str | None,
+    is_waived: bool = False,
 ) -> tuple[str, str]:
     """Signs a user in; returns the `sid` and the browser's new secret.
 
@@ -120,19 +134,14 @@ def open_session(
     `sid` of this user's live session in this browser; it goes on, with new proofs, under the same
     `sid`, by which relying parties know it.
     """
-    new_secret = secrets.token_urlsafe(32)
-    if secret:
-        session.execute(
-            update(SessionRow)
-            .where(SessionRow.browser == browser_hash(secret), SessionRow.ended_at.is_(None))
-            .values(browser=browser_hash(new_secret))
-        )
+    new_secret = _change_secret(session, secret)
     values = {
         "browser": browser_hash(new_secret),
         "created_at": now,
         "auth_time": now,
         "last_seen_at": now,
-        "methods": " ".join(proof.method for proof in proofs),
+        "methods": " ".join(dict.fromkeys(proof.method for proof in proofs)),
+        "is_waived": is_waived,
         "address": address,
         "user_agent": user_agent[:200],
     }
@@ -143,6 +152,32 @@ def open_session(
     session.flush()
     _end_oldest(session, user_id, now)
     return sid, new_secret
+
+
+def strengthen(
+    session: Session, sid: str, *, secret: str | None, proofs: Sequence[Proof], now: datetime
+) -> str | None:
+    """Adds proofs to a session that goes on; the browser's new secret (SE-01), or None when the
+    session was ended in the meantime. `auth_time` stays: who it is was proven then."""
+    row = session.get(SessionRow, sid, with_for_update=True)
+    if row is None or row.ended_at is not None:
+        return None
+    methods = [*row.methods.split(), *(proof.method for proof in proofs)]
+    row.methods = " ".join(dict.fromkeys(methods))
+    row.last_seen_at = now
+    session.flush()
+    return _change_secret(session, secret)
+
+
+def _change_secret(session: Session, secret: str | None) -> str:
+    new_secret = secrets.token_urlsafe(32)
+    if secret:
+        session.execute(
+            update(SessionRow)
+            .where(SessionRow.browser == browser_hash(secret), SessionRow.ended_at.is_(None))
+            .values(browser=browser_hash(new_secret))
+        )
+    return new_secret
 
 
 def _renew(session: Session, sid: str, user_id: str, values: dict[str, Any]) -> bool:
@@ -163,6 +198,14 @@ def _end_oldest(session: Session, user_id: str, now: datetime) -> None:
         .offset(PER_USER)
     ).all()
     end(session, surplus, now=now)
+
+
+def end_others(session: Session, user_id: str, *, but: str | None, now: datetime) -> int:
+    """Ends all sessions of a user except `but`: a credential was changed."""
+    open_ones = session.scalars(
+        select(SessionRow.id).where(SessionRow.user_id == user_id, SessionRow.ended_at.is_(None))
+    ).all()
+    return end(session, [sid for sid in open_ones if sid != but], now=now)
 
 
 def end(session: Session, sids: Iterable[str], *, now: datetime) -> int:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from idp.accounts.identifiers import check_address
 from idp.errors import Refused, SettingsError
+from idp.policy import SecondFactor
 from idp.urls import base_url_problems, is_loopback, smtp_problems
 
 PREFIX = "SEKISHO_"
@@ -73,6 +74,11 @@ class Settings:
     default_language: str = _setting("en", "For those who ask for no language: `en` or `ja`.")
     workers: int = _setting(0, "Processes of `serve`; 0: one for each core.")
     threads: int = _setting(4, "Threads in each process of `serve`.")
+    second_factor: str = _setting(
+        "off",
+        "What every organisation asks at least: `off`, `new_browser` (a second factor where a "
+        "browser is not remembered) or `always`.",
+    )
     session_idle_minutes: int = _setting(60, "A session unused this long ends.", unit="minutes")
     session_hours: int = _setting(12, "A session older than this ends.", unit="hours")
     interaction_minutes: int = _setting(
@@ -100,6 +106,10 @@ class Settings:
     @property
     def issuer(self) -> str:
         return self.base_url
+
+    @property
+    def second_factor_floor(self) -> SecondFactor:
+        return SecondFactor(self.second_factor)
 
     @property
     def is_https(self) -> bool:
@@ -244,6 +254,8 @@ def problems(settings: Settings) -> list[str]:
     found += _proxy_problems(settings.trusted_proxies)
     if settings.default_language not in LANGUAGES:
         found.append(f"{PREFIX}DEFAULT_LANGUAGE must be one of {', '.join(LANGUAGES)}")
+    if settings.second_factor not in tuple(SecondFactor):
+        found.append(f"{PREFIX}SECOND_FACTOR must be one of {', '.join(SecondFactor)}")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         found.append(f"{PREFIX}LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
     if settings.database_url and not settings.database_url.startswith(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import JSON, Integer, String, bindparam, delete, select
+from sqlalchemy import JSON, Integer, String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.db import Base, Database, Prepared, Timestamp, upsert
@@ -95,6 +95,23 @@ def reserve_attempt(
     return locked, Reservation("", True, locked.locked_until)
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` in any one `window`."""
+
+    count: int
+    window: timedelta
+
+
+def count_window(counter: Counter, now: datetime, limit: Limit) -> tuple[Counter, bool]:
+    """One more of what is limited, and whether it may be; what may not be is not counted."""
+    if counter.since is None or not counter.since <= now < counter.since + limit.window:
+        counter = replace(counter, failures=0, since=now)
+    if counter.failures >= limit.count or counter.total >= HARD_STOP:
+        return counter, False
+    return replace(counter, failures=counter.failures + 1, total=counter.total + 1), True
+
+
 def count_source(counter: Counter, now: datetime, account: str, factor: int) -> Counter:
     """One more failure of a source; locked for 10 minutes and double each time, up to an hour."""
     if counter.since is None or now - counter.since > WINDOW:
@@ -138,6 +155,10 @@ def account_bucket(method: str, account: str, browser: bytes | None = None) -> s
     if browser is None:
         return f"{method}:{account}"
     return f"{method}:{account}:{hashlib.sha256(browser).hexdigest()[:24]}"
+
+
+def _window(bucket: str, limit: Limit) -> str:
+    return f"{bucket}/{int(limit.window.total_seconds())}"
 
 
 def _client_bucket(client_id: str, address: str) -> str:
@@ -184,6 +205,39 @@ class Throttle:
 
         self._change(bucket, now, change)
         return result[0]
+
+    def reserve_window(
+        self, bucket: str, now: datetime, limits: Sequence[Limit], *, consecutive: bool = True
+    ) -> Reservation:
+        """Reserves one attempt (or one mail) that several limits allow, committed before it
+        returns. `consecutive`: a hundred without a success end it for good."""
+        allowed: list[bool] = []
+
+        def change(counter: Counter, limit: Limit) -> Counter:
+            changed, allows = count_window(counter, now, limit)
+            allowed.append(allows)
+            return changed if consecutive else replace(changed, total=0)
+
+        with self._database.transaction() as session:
+            before = session.begin_nested()
+            for limit in limits:
+                self._apply(session, _window(bucket, limit), now, partial(change, limit=limit))
+            if all(allowed):
+                before.commit()
+            else:
+                before.rollback()
+        return Reservation(bucket, all(allowed))
+
+    def give_back(self, reservation: Reservation, limits: Sequence[Limit]) -> None:
+        """The reserved attempt succeeded: it was no failure, and ends the series of them."""
+        with self._database.transaction() as session:
+            for limit in limits:
+                session.execute(
+                    update(FailureRow)
+                    .where(FailureRow.bucket == _window(reservation.bucket, limit))
+                    .where(FailureRow.failures > 0)
+                    .values(failures=FailureRow.failures - 1, total=0)
+                )
 
     def succeed(self, reservation: Reservation) -> None:
         """Gives the attempt back and clears this bucket, and no other (BF-16)."""
@@ -237,33 +291,38 @@ class Throttle:
     def _change(self, bucket: str, now: datetime, change: Callable[[Counter], Counter]) -> Counter:
         """Reads, decides and writes one row while nobody else can."""
         with self._database.transaction() as session:
-            insert = upsert(session.get_bind().dialect.name)
-            # The upsert takes the row's lock (the file's on SQLite) whether the row was there.
-            session.execute(
-                insert(FailureRow)
-                .values(
-                    bucket=bucket,
-                    failures=0,
-                    level=0,
-                    total=0,
-                    since=now,
-                    touched_at=now,
-                    accounts=[],
-                )
-                .on_conflict_do_update(index_elements=["bucket"], set_={"touched_at": now})
+            return self._apply(session, bucket, now, change)
+
+    def _apply(
+        self, session: Session, bucket: str, now: datetime, change: Callable[[Counter], Counter]
+    ) -> Counter:
+        insert = upsert(session.get_bind().dialect.name)
+        # The upsert takes the row's lock (the file's on SQLite) whether the row was there.
+        session.execute(
+            insert(FailureRow)
+            .values(
+                bucket=bucket,
+                failures=0,
+                level=0,
+                total=0,
+                since=now,
+                touched_at=now,
+                accounts=[],
             )
-            row = session.get_one(FailureRow, bucket)
-            counter = change(
-                Counter(
-                    failures=row.failures,
-                    level=row.level,
-                    total=row.total,
-                    since=row.since,
-                    locked_until=row.locked_until,
-                    accounts=tuple(row.accounts),
-                )
+            .on_conflict_do_update(index_elements=["bucket"], set_={"touched_at": now})
+        )
+        row = session.get_one(FailureRow, bucket)
+        counter = change(
+            Counter(
+                failures=row.failures,
+                level=row.level,
+                total=row.total,
+                since=row.since,
+                locked_until=row.locked_until,
+                accounts=tuple(row.accounts),
             )
-            row.failures, row.level, row.total = counter.failures, counter.level, counter.total
-            row.since = counter.since or now
-            row.locked_until, row.accounts = counter.locked_until, list(counter.accounts)
+        )
+        row.failures, row.level, row.total = counter.failures, counter.level, counter.total
+        row.since = counter.since or now
+        row.locked_until, row.accounts = counter.locked_until, list(counter.accounts)
         return counter

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
+from flows import facts
 from flows.login import choose_account, consent, identify, password
-from flows.login.signing_in import open_session
+from flows.login.signing_in import open_session, strengthen
 from flows.login.visit import Visit
-from flows.next_step import Facts, Step, next_step
+from flows.next_step import Step, next_step
 from idp import web
 from idp.interaction import Interaction
 from idp.oidc import authorize, respond, resume
@@ -31,13 +32,14 @@ class Page:
     show: Callable[[Visit], Response]
     take: Callable[[Visit], Interaction | Response]
     """What was sent: the interaction as it now is, or the page again with what was wrong."""
-    until: Step | None = None
-    """The page may be gone back to while this one is next: nothing was proven in between."""
+    also_at: frozenset[Step] = frozenset()
+    """The page is open while one of these is next, too, as long as nothing was proven."""
 
 
+FIRST = frozenset({Step.PASSWORD, Step.EMAIL_CODE, Step.TOTP, Step.PASSKEY})
 PAGES = {
     Step.CHOOSE_ACCOUNT: Page(choose_account.show, choose_account.take),
-    Step.IDENTIFY: Page(identify.show, identify.take, until=Step.PASSWORD),
+    Step.IDENTIFY: Page(identify.show, identify.take, also_at=FIRST),
     Step.PASSWORD: Page(password.show, password.take),
     Step.CONSENT: Page(consent.show, consent.take),
 }
@@ -94,20 +96,24 @@ def judge(interaction: Interaction) -> Visit | Response:
     except Refusal as refusal:
         return respond.error(refusal.to, refusal.failure, after_post=True)
     needs = resume.judge(interaction, asked, now)
+    known = facts.gather(services, interaction, asked, needs, now)
     upcoming = next_step(
         identifier=interaction.identifier,
         opened=interaction.opened,
         proofs=interaction.proofs,
+        wanted=interaction.wanted,
         consent=interaction.consent,
-        facts=Facts(needs=needs, has_accounts=bool(asked.rows)),
+        facts=known.facts,
     )
-    return Visit(interaction, asked, upcoming, now)
+    return Visit(interaction, asked, upcoming, known, now)
 
 
 def _go(visit: Visit) -> Response:
     interaction, upcoming = visit.interaction, visit.next
     if upcoming.step is Step.OPEN_SESSION:
         return open_session(visit, forward)
+    if upcoming.step is Step.STRENGTHEN:
+        return strengthen(visit, forward)
     if upcoming.step is Step.DONE:
         return respond.redirect(f"/authorize/resume/{interaction.id}")
     if upcoming.step is Step.REFUSED:
@@ -123,4 +129,7 @@ def _find(interaction_id: str, name: str) -> tuple[Page, Interaction | None]:
 
 
 def _is_open(page: Page, visit: Visit) -> bool:
-    return page is PAGES.get(visit.next.step) or page.until is visit.next.step
+    upcoming = visit.next.step
+    return page is PAGES.get(upcoming) or (
+        upcoming in page.also_at and not visit.interaction.proofs
+    )

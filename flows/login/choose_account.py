@@ -61,6 +61,8 @@ def take(visit: Visit) -> Interaction | Response:
                 session_id=None,
                 opened=False,
                 identifier="",
+                proofs=(),
+                user_id=None,
             )
         )
     for row in visit.asked.rows:
@@ -72,6 +74,8 @@ def take(visit: Visit) -> Interaction | Response:
                     session_id=row.sid,
                     opened=False,
                     identifier=row.email,
+                    proofs=(),
+                    user_id=None,
                 )
             )
     return show(visit)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
+from flask import request
+
+from flows.facts import Known, Reason
 from flows.next_step import Next, Step
 from idp import interaction as interactions
 from idp import web
+from idp.accounts.attempts import Source
+from idp.accounts.claimants import Claimant
+from idp.assurance import Proof
 from idp.interaction import Interaction
 from idp.oidc.authorize import Asked
+from idp.web import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +27,110 @@ class Visit:
     interaction: Interaction
     asked: Asked
     next: Next
+    known: Known
     now: datetime
 
     @property
     def csrf(self) -> str:
         return web.csrf_token(self.interaction.id)
 
+    @property
+    def claimant(self) -> Claimant:
+        """Who this is about, on pages that come after somebody was named."""
+        if self.known.claimant is None:
+            raise AssertionError("a page before anybody was named")
+        return self.known.claimant
+
+    @property
+    def user(self) -> Any:
+        """A row of `users.CREDENTIAL_COLUMNS`, on pages that come after a proof or a session."""
+        if self.claimant.user is None:
+            raise AssertionError("a proof of nobody")
+        return self.claimant.user
+
+    @property
+    def source(self) -> Source:
+        return Source(
+            address=web.remote_address(),
+            device=web.cookie(web.DEVICE_COOKIE),
+            user_agent=request.headers.get("User-Agent", ""),
+            request_id=web.request_id(),
+            client_id=self.asked.client.id,
+        )
+
+    @property
+    def organization(self) -> str | None:
+        """Whose page this is, once somebody was named."""
+        return self.known.claimant.organization_name if self.known.claimant else None
+
     def url(self, step: Step) -> str:
         return f"/login/{self.interaction.id}/{step.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What all pages that ask a person to prove something show around their one question."""
+
+    action: str
+    csrf: str
+    application: str
+    identifier: str
+    not_you_url: str | None
+    """Only as long as nothing was proven."""
+    other_way_url: str | None
+    why: str | None
+    may_remember: bool
+    remember_days: int
+    error: str | None = None
+
+
+def question(visit: Visit, step: Step, error: str | None = None) -> Question:
+    interaction = visit.interaction
+    is_second = bool(interaction.proofs) or bool(visit.known.facts.session_methods)
+    return Question(
+        action=visit.url(step),
+        csrf=visit.csrf,
+        application=visit.asked.client.name,
+        identifier=interaction.identifier or (visit.user.email if is_second else ""),
+        not_you_url=None if is_second else visit.url(Step.IDENTIFY),
+        other_way_url=visit.url(Step.OTHER_WAY) if len(visit.next.options) > 1 else None,
+        why=why(visit),
+        may_remember=is_second and visit.known.may_remember,
+        remember_days=visit.claimant.policy.remember_days,
+        error=error,
+    )
+
+
+def why(visit: Visit) -> str | None:
+    """Why this is asked, in one line: only where somebody may wonder."""
+    match visit.known.reason:
+        case Reason.NEW_BROWSER:
+            return gettext("You are new on this browser, so we ask once more.")
+        case Reason.ORGANIZATION:
+            return gettext("Your organisation asks for a second confirmation.")
+        case Reason.APPLICATION:
+            return gettext("This application asks for a second confirmation.")
+        case Reason.CONFIRM:
+            return gettext("The application asks you to confirm that it is you.")
+        case Reason.TOO_LONG_AGO:
+            return gettext("Your last sign-in was too long ago for this application.")
+        case _:
+            return None
+
+
+def proven(visit: Visit, user_id: str, proof: Proof) -> Interaction:
+    """The interaction with one more proof of this user, saved. The choice of a method was for this
+    proof; the next is asked anew. A tick at "remember this browser" is kept."""
+    interaction = visit.interaction
+    return save(
+        replace(
+            interaction,
+            user_id=user_id,
+            proofs=(*interaction.proofs, proof),
+            wanted="",
+            remembers=interaction.remembers or "remember" in request.form,
+        )
+    )
 
 
 def save(interaction: Interaction) -> Interaction:

@@ -1,44 +1,119 @@
 """Browsers that a user has signed in from before.
 
 A random value per browser, in a cookie, set after a full sign-in and stored hashed, one row for
-each user of that browser. It proves nothing about a person; it gives this browser its own failure
-counter, so that strangers cannot lock somebody out.
+each user of that browser. It proves nothing about a person. It gives this browser its own failure
+counter, so that strangers cannot lock somebody out; it lists the accounts that were used here; and
+if the person wished so, it is remembered: for a while no second factor is asked for here, which is
+a waiver and never counts as a factor.
+Source: NIST SP 800-63B-4, 5.1 (remembering a browser is no authentication).
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ForeignKey, LargeBinary, bindparam, select
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp import policy
+from idp.accounts.identifiers import new_id
+from idp.accounts.organizations import Organization
+from idp.accounts.users import User
 from idp.db import Base, Prepared, Timestamp
+from idp.policy import Policy
+
+ABSOLUTE = timedelta(days=90)
 
 
 class Browser(Base):
     __tablename__ = "browsers"
+    __table_args__ = (Index("ix_browsers_secret_hash", "secret_hash"),)
 
     user_id: Mapped[str] = mapped_column(
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
     )
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    # Names the row to people and forms; the hash names it to nobody.
+    id: Mapped[str] = mapped_column(String(32), default=new_id, server_default="")
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     last_seen_at: Mapped[datetime] = mapped_column(Timestamp)
+    remembered_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    address: Mapped[str] = mapped_column(String(45), default="", server_default="")
+    user_agent: Mapped[str] = mapped_column(String(200), default="", server_default="")
 
 
 KNOWN = Prepared(
-    select(Browser.created_at).where(
+    select(Browser.created_at, Browser.last_seen_at, Browser.remembered_at).where(
         Browser.user_id == bindparam("user_id"), Browser.secret_hash == bindparam("secret_hash")
     )
 )
+# Who has signed in here before: what the first page offers.
+ACCOUNTS = Prepared(
+    select(
+        Browser.id.label("browser_id"),
+        User.id.label("user_id"),
+        User.name.label("user_name"),
+        User.email,
+        Organization.name.label("organization_name"),
+    )
+    .join(User, User.id == Browser.user_id)
+    .join(Organization, Organization.id == User.organization_id)
+    .where(
+        Browser.secret_hash == bindparam("secret_hash"),
+        Browser.id != "",
+        User.disabled_at.is_(None),
+        Organization.disabled_at.is_(None),
+    )
+    .order_by(Browser.last_seen_at.desc())
+    .limit(10)
+)
 
 
-def remember(session: Session, user_id: str, secret_hash: bytes, *, now: datetime) -> None:
+def is_remembered(row: Any | None, rules: Policy, role: str, now: datetime) -> bool:
+    """Whether a row of KNOWN waives the second factor now: as long as policy says since it was
+    last used, and never longer than ABSOLUTE since the factor was shown."""
+    return (
+        row is not None
+        and row.remembered_at is not None
+        and policy.remembers(rules, role)
+        and now < row.last_seen_at + timedelta(days=rules.remember_days)
+        and now < row.remembered_at + ABSOLUTE
+    )
+
+
+def remember(
+    session: Session,
+    user_id: str,
+    secret_hash: bytes,
+    *,
+    now: datetime,
+    waives_factor: bool = False,
+    address: str = "",
+    user_agent: str = "",
+) -> None:
+    """Makes a browser known to a user who has just signed in. `waives_factor`: the person showed
+    a second factor and wishes not to be asked for it here for a while."""
     browser = session.get(Browser, (user_id, secret_hash))
     if browser is None:
-        session.add(
-            Browser(user_id=user_id, secret_hash=secret_hash, created_at=now, last_seen_at=now)
-        )
-    else:
-        browser.last_seen_at = now
+        browser = Browser(user_id=user_id, secret_hash=secret_hash, created_at=now)
+        session.add(browser)
+    browser.id = browser.id or new_id()
+    browser.last_seen_at = now
+    browser.address, browser.user_agent = address, user_agent[:200]
+    if waives_factor:
+        browser.remembered_at = now
     session.flush()
+
+
+def forget_all(session: Session, user_id: str) -> None:
+    """No browser of this user waives a factor any more: a credential or a factor was changed."""
+    session.execute(update(Browser).where(Browser.user_id == user_id).values(remembered_at=None))
+
+
+def remove(session: Session, secret_hash: bytes, browser_id: str) -> bool:
+    """Removes an account from the list of this very browser."""
+    result = session.execute(
+        delete(Browser).where(Browser.secret_hash == secret_hash, Browser.id == browser_id)
+    )
+    return bool(result.rowcount)  # type: ignore[attr-defined]

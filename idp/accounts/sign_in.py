@@ -6,8 +6,6 @@ Unknown, disabled, locked and wrong cost one hash each and answer alike (EN-01).
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,27 +13,15 @@ from typing import Any
 from sqlalchemy import update
 
 from idp import audit, notices
-from idp.accounts.browsers import KNOWN
-from idp.accounts.identifiers import comparable
-from idp.accounts.users import CREDENTIALS, User
+from idp.accounts import claimants
+from idp.accounts.attempts import Source, known_browser
+from idp.accounts.claimants import Claimant
+from idp.accounts.users import User
 from idp.assurance import Proof
 from idp.audit import Event
+from idp.policy import Method
 from idp.services import Services
 from idp.throttle import Reservation, account_bucket
-
-METHOD = "pwd"  # RFC 8176
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where an attempt comes from."""
-
-    address: str
-    device: str | None
-    """The cookie of a browser that somebody has signed in from before."""
-    user_agent: str
-    request_id: str
-    client_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +38,28 @@ def by_password(
     Raises TooManyAttempts for a source that fails too often, Unavailable when too many passwords
     are being hashed.
     """
-    key = comparable(identifier)
-    user = CREDENTIALS.one(services.database.reader, key=key)
-    device = hashlib.sha256(source.device.encode()).digest() if source.device else None
-    is_known = user is not None and device is not None and _knows(services, user.id, device)
+    claimant = claimants.meet(services, identifier)
+    user, account = claimant.user, claimant.account
+    device = known_browser(services, claimant, source)
+    is_known = device is not None
     if not is_known:
         # A browser of this user's own goes on working whatever its neighbours do.
         services.throttle.check_source(source.address, now)
-    account = (
-        user.id if user else hmac.digest(services.ghost_key, key.encode(), "sha256").hex()[:32]
-    )
-    bucket = account_bucket("password", account, device if is_known else None)
+    bucket = account_bucket("password", account, device)
     with services.passwords.gate.enter():
         reservation = services.throttle.reserve(bucket, now, is_known_browser=is_known)
-        stored = user.password_hash if user and reservation.is_evaluated else None
+        # Who signs in by another method has no password, even where an old one is stored.
+        may = reservation.is_evaluated and claimant.login_method == Method.PASSWORD
+        stored = user.password_hash if user and may else None
         matches = services.passwords.compare(stored, password)
-    if user is not None and matches and not _is_disabled(user):
+    if user is not None and matches and claimant.is_able:
         services.throttle.succeed(reservation)
         _upgrade(services, user, password)
-        return Proven(user.id, Proof(METHOD, now))
+        return Proven(user.id, Proof(Method.PASSWORD, now))
     if not is_known:
         services.throttle.fail_source(source.address, account, now)
-    _remember_failure(services, user, reservation, source, now)
+    _remember_failure(services, claimant, reservation, source, now)
     return None
-
-
-def _knows(services: Services, user_id: str, device: bytes) -> bool:
-    return bool(KNOWN.all(services.database.reader, user_id=user_id, secret_hash=device))
-
-
-def _is_disabled(user: Any) -> bool:
-    return user.disabled_at is not None or user.organization_disabled_at is not None
 
 
 def _upgrade(services: Services, user: Any, password: str) -> None:
@@ -100,8 +77,9 @@ def _upgrade(services: Services, user: Any, password: str) -> None:
 
 
 def _remember_failure(
-    services: Services, user: Any | None, reservation: Reservation, source: Source, now: datetime
+    services: Services, claimant: Claimant, reservation: Reservation, source: Source, now: datetime
 ) -> None:
+    user = claimant.user
     event = Event.LOGIN_LOCKED if reservation.locks else Event.LOGIN_FAILED
     with services.database.transaction() as session:
         audit.record(
@@ -116,7 +94,7 @@ def _remember_failure(
             request_id=source.request_id,
             evaluated=int(reservation.is_evaluated),
         )
-        if user is None or reservation.locked_until is None or _is_disabled(user):
+        if user is None or not claimant.is_able or reservation.locked_until is None:
             return
         if services.throttle.may_notify(session, reservation.bucket, now):
             notices.account_locked(

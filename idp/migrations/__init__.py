@@ -18,7 +18,7 @@ from idp.settings import Settings
 if TYPE_CHECKING:
     from alembic.config import Config
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """All revisions, oldest first; a test holds them against versions/."""
 NEWEST = REVISIONS[-1]
 """The revision that this release needs."""

@@ -2,8 +2,18 @@
 
 from alembic import context
 
-from idp import state
-from idp.accounts import browsers, consents, organizations, users
+from idp import state, tickets
+from idp.accounts import (
+    browsers,
+    consents,
+    organizations,
+    passkeys,
+    phones,
+    recovery_codes,
+    terms,
+    totp,
+    users,
+)
 from idp.audit import AuditRow
 from idp.db import Base
 from idp.oidc import clients
@@ -17,6 +27,12 @@ TABLES = (
     browsers,
     consents,
     organizations,
+    passkeys,
+    phones,
+    recovery_codes,
+    terms,
+    tickets,
+    totp,
     users,
     clients,
     AuditRow,

@@ -18,7 +18,8 @@ from sqlalchemy import and_, bindparam, select
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp import interaction as interactions
-from idp import sessions, web
+from idp import policy, sessions, web
+from idp.accounts import terms
 from idp.accounts.consents import Consent
 from idp.accounts.organizations import Organization
 from idp.accounts.users import User
@@ -47,7 +48,12 @@ _open_session = (
         User.email,
         User.email_key,
         User.login_id_key,
+        User.role,
+        User.email_verified_at,
+        User.required_actions,
+        terms.are_due().label("owes_terms"),
         Organization.name.label("organization_name"),
+        Organization.policy.label("organization_policy"),
     )
     .join(User, User.id == SessionRow.user_id)
     .join(Organization, Organization.id == User.organization_id)
@@ -121,7 +127,13 @@ def _decide(given: dict[str, str]) -> Response:
     now = services.clock.now()
     asked = ask(services, given, web.cookie(web.SESSION_COOKIE), now)
     row = choose(asked)
-    needs = unmet(asked.request, signed_in(row), asked.client, now=now, hinted_sub=asked.hinted_sub)
+    needs = unmet(
+        asked.request,
+        signed_in(services, row),
+        asked.client,
+        now=now,
+        hinted_sub=asked.hinted_sub,
+    )
     if not needs:
         return respond.answer(
             asked.to, {"code": issue(services, asked, row, now)}, after_post=False
@@ -189,7 +201,7 @@ def choose(asked: Asked, sid: str | None = None) -> Any | None:
     return asked.rows[0] if asked.rows else None
 
 
-def signed_in(row: Any | None) -> SignedIn | None:
+def signed_in(services: Services, row: Any | None) -> SignedIn | None:
     if row is None:
         return None
     return SignedIn(
@@ -199,6 +211,14 @@ def signed_in(row: Any | None) -> SignedIn | None:
         auth_time=row.auth_time,
         methods=tuple(row.methods.split()),
         granted_scopes=frozenset(row.granted.split()) if row.granted else frozenset(),
+        role=row.role,
+        policy=policy.of_organization(
+            row.organization_policy, services.settings.second_factor_floor
+        ),
+        is_waived=row.is_waived,
+        has_verified_address=row.email_verified_at is not None,
+        required_actions=tuple(row.required_actions.split()),
+        owes_terms=row.owes_terms,
     )
 
 

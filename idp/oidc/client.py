@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from idp.policy import SecondFactor
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -31,6 +33,8 @@ class Client:
     default_max_age: int | None
     require_auth_time: bool
     default_acr_values: tuple[str, ...]
+    second_factor: SecondFactor | None
+    """When this client asks for a second factor; None leaves it to the organisation."""
     web_origins: frozenset[str]
     is_native: bool
     has_short_secret: bool
@@ -93,6 +97,9 @@ def parse(
         default_max_age=metadata.get("default_max_age"),
         require_auth_time=metadata.get("require_auth_time", False),
         default_acr_values=tuple(metadata.get("default_acr_values", ())),
+        second_factor=(
+            SecondFactor(metadata["second_factor"]) if "second_factor" in metadata else None
+        ),
         web_origins=web_origins(metadata),
         is_native=metadata["application_type"] == "native" and auth_method == "none",
         has_short_secret=metadata.get("has_short_secret", False),

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from idp.accounts.organizations import check_name
 from idp.errors import Refused
+from idp.policy import SecondFactor
 from idp.urls import is_loopback
 from keys.signing_key import ALGORITHMS
 
@@ -200,6 +201,7 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "userinfo": _flag,
     "claims_in": _one_of("id_token", "userinfo"),
     "id_token_minutes": _number(2, 60),
+    "second_factor": _one_of(*SecondFactor),
     "web_origins": _origins,
 }
 # What would change what we send and is not honoured here: refusing is honest, ignoring is not.

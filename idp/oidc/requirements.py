@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from idp import assurance
+from idp import assurance, policy
 from idp.oidc.client import Client
 from idp.oidc.request import AuthorizationRequest
+from idp.policy import Policy, SecondFactor, remembers, strictest
 
 
 class Need(enum.Enum):
@@ -23,7 +24,14 @@ class Need(enum.Enum):
     ACCOUNT = "account"
     LOGIN = "login"
     ELIGIBILITY = "eligibility"
+    FACTOR = "factor"
+    """A second factor, because a policy says so."""
     ASSURANCE = "assurance"
+    """More than was shown, because the relying party says so."""
+    VERIFY_ADDRESS = "verify_address"
+    CHANGE_PASSWORD = "change_password"
+    SAVE_RECOVERY_CODE = "save_recovery_code"
+    TERMS = "terms"
     CONSENT = "consent"
 
     @property
@@ -33,12 +41,13 @@ class Need(enum.Enum):
 
 
 _ERRORS = {
+    **dict.fromkeys(Need, "interaction_required"),
     Need.ACCOUNT: "account_selection_required",
     Need.LOGIN: "login_required",
-    Need.ELIGIBILITY: "interaction_required",
-    Need.ASSURANCE: "interaction_required",
     Need.CONSENT: "consent_required",
 }
+# Required of a user by name (`users.Action`), in the order in which they are met.
+_ACTIONS = (Need.VERIFY_ADDRESS, Need.CHANGE_PASSWORD, Need.SAVE_RECOVERY_CODE)
 
 
 class SignedIn(NamedTuple):
@@ -50,6 +59,15 @@ class SignedIn(NamedTuple):
     auth_time: datetime
     methods: tuple[str, ...]
     granted_scopes: frozenset[str] = frozenset()
+    role: str = "member"
+    policy: Policy = policy.DEFAULT
+    """What is in force in the user's organisation."""
+    is_waived: bool = False
+    """Whether the second factor was waived: the browser is remembered."""
+    has_verified_address: bool = True
+    required_actions: tuple[str, ...] = ()
+    owes_terms: bool = False
+    """Whether there are terms of use that the user has not agreed to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +108,14 @@ def unmet(
         return needs
     if client.organization_id not in (None, session.organization_id):
         needs.append(Need.ELIGIBILITY)
+    if needs_factor(session, client):
+        needs.append(Need.FACTOR)
     if not _is_assured(request, session, client):
         needs.append(Need.ASSURANCE)
+    if session.required_actions or not session.has_verified_address:
+        needs += [need for need in _ACTIONS if _is_due(need, session)]
+    if session.owes_terms:
+        needs.append(Need.TERMS)
     if _needs_consent(request, session, client, visit):
         needs.append(Need.CONSENT)
     return needs
@@ -100,6 +124,33 @@ def unmet(
 def _has_chosen(visit: Visit | None) -> bool:
     """Whether the account was picked, or named by signing in to it, since the request came."""
     return visit is not None and (visit.account_chosen or visit.signed_in)
+
+
+def demand(rules: Policy, first: str, client: Client) -> SecondFactor:
+    """When a second factor is asked for after the method `first`: of the organisation's rule and
+    the client's the strictest."""
+    own = rules.second_factor if first in rules.second_factor_after else SecondFactor.OFF
+    return own if client.second_factor is None else strictest((own, client.second_factor))
+
+
+def needs_factor(session: SignedIn, client: Client) -> bool:
+    """Whether a policy asks for a second factor that this session has not seen."""
+    asked_for = demand(session.policy, session.methods[0] if session.methods else "", client)
+    if asked_for is SecondFactor.OFF or assurance.has_second(session.methods):
+        return False
+    waived = session.is_waived and remembers(session.policy, session.role)
+    return asked_for is SecondFactor.ALWAYS or not waived
+
+
+def _is_due(need: Need, session: SignedIn) -> bool:
+    if need is Need.VERIFY_ADDRESS and session.policy.verify_address:
+        return not session.has_verified_address or need.value in session.required_actions
+    return need.value in session.required_actions
+
+
+def wanted_levels(request: AuthorizationRequest, client: Client) -> tuple[str, ...]:
+    """The `acr` values that the relying party asks for, one of which is to be reached."""
+    return request.essential_acr or request.acr_values or client.default_acr_values
 
 
 def _is_assured(request: AuthorizationRequest, session: SignedIn, client: Client) -> bool:

@@ -40,7 +40,10 @@ def judge(interaction: Interaction, asked: Asked, now: datetime) -> Sequence[Nee
     """What is still missing in an interaction: the same decision as for the request itself."""
     return unmet(
         asked.request,
-        signed_in(choose(asked, interaction.session_id) if interaction.session_id else None),
+        signed_in(
+            web.services(),
+            choose(asked, interaction.session_id) if interaction.session_id else None,
+        ),
         asked.client,
         now=now,
         visit=Visit(

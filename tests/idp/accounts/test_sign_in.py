@@ -10,7 +10,8 @@ from sqlalchemy import update
 
 from idp import outbox
 from idp.accounts import sign_in
-from idp.accounts.sign_in import Proven, Source
+from idp.accounts.attempts import Source
+from idp.accounts.sign_in import Proven
 from idp.accounts.users import User
 from idp.errors import TooManyAttempts
 from idp.outbox import OutboxRow

@@ -30,7 +30,7 @@ SESSIONS = [
     *(
         a_session(age, methods=methods, granted_scopes=frozenset(granted))
         for age, methods, granted in product(
-            [5, 300, 301], [("pwd",), ("pwd", "otp", "mfa")], [("openid",), ("openid", "email")]
+            [5, 300, 301], [("pwd",), ("pwd", "otp")], [("openid",), ("openid", "email")]
         )
     ),
 ]

@@ -1,0 +1,1 @@
+"""Self-service: what people see and change of their own account."""

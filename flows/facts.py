@@ -1,0 +1,139 @@
+"""The facts behind `next_step`: who is meant, what they can show, and what is asked of them.
+
+Reads; decides nothing that is not a rule of `requirements` or `policy`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flows.next_step import ENROLS, Facts
+from idp import assurance, policy, sessions, web
+from idp.accounts import browsers, claimants, factors
+from idp.accounts.claimants import Claimant
+from idp.interaction import Interaction
+from idp.oidc.authorize import Asked, choose, signed_in
+from idp.oidc.requirements import Need, demand, wanted_levels
+from idp.policy import SecondFactor
+from idp.services import Services
+
+
+class Reason(enum.Enum):
+    """Why more is asked than the person may expect."""
+
+    NEW_BROWSER = "new_browser"
+    ORGANIZATION = "organization"
+    APPLICATION = "application"
+    CONFIRM = "confirm"
+    TOO_LONG_AGO = "too_long_ago"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known in one request to the pages."""
+
+    facts: Facts
+    claimant: Claimant | None
+    """Who the visit is about; None as long as nobody was named."""
+    is_remembered: bool = False
+    """Whether this browser waives the claimant's second factor."""
+    may_remember: bool = False
+    """Whether this browser may be remembered for the claimant."""
+    reason: Reason | None = None
+
+
+def gather(
+    services: Services,
+    interaction: Interaction,
+    asked: Asked,
+    needs: Sequence[Need],
+    now: datetime,
+) -> Known:
+    needs_login = Need.LOGIN in needs or Need.ACCOUNT in needs
+    has_accounts = bool(asked.rows)
+    claimant = _claimant(services, interaction, asked, needs_login)
+    if claimant is None:
+        return Known(Facts(needs=needs, has_accounts=has_accounts), None)
+    rules = claimant.policy
+    # Before anything is proven, nothing but the login method may show (EN-01).
+    is_proven = bool(interaction.proofs) or not needs_login
+    held = factors.held(services, claimant) if is_proven else ()
+    role = claimant.user.role if claimant.user else ""
+    is_remembered = is_proven and _is_remembered(services, claimant, now)
+    asked_for = _demand(interaction, asked, claimant, held) if needs_login else SecondFactor.OFF
+    session = None if needs_login else signed_in(services, choose(asked, interaction.session_id))
+    facts = Facts(
+        needs=needs,
+        has_accounts=has_accounts,
+        login_method=claimant.login_method,
+        may_use_passkey=rules.passkeys,
+        held=held,
+        has_recovery_code=bool(held) and factors.has_recovery_code(services, claimant.account),
+        enrollable=tuple(m for m in policy.FACTORS if m in ENROLS and m in rules.factors),
+        asks_factor=asked_for is SecondFactor.ALWAYS
+        or (asked_for is SecondFactor.NEW_BROWSER and not is_remembered),
+        session_methods=session.methods if session else (),
+        wants_multiple=assurance.MULTIPLE in wanted_levels(asked.request, asked.client),
+    )
+    return Known(
+        facts,
+        claimant,
+        is_remembered=is_remembered,
+        may_remember=asked_for is SecondFactor.NEW_BROWSER and policy.remembers(rules, role),
+        reason=_reason(interaction, asked, needs, asked_for),
+    )
+
+
+def _claimant(
+    services: Services, interaction: Interaction, asked: Asked, needs_login: bool
+) -> Claimant | None:
+    if not needs_login:
+        row = choose(asked, interaction.session_id)
+        return claimants.named(services, row.user_id) if row is not None else None
+    if interaction.user_id is not None and interaction.proofs:
+        return claimants.named(services, interaction.user_id)
+    return claimants.meet(services, interaction.identifier) if interaction.identifier else None
+
+
+def _is_remembered(services: Services, claimant: Claimant, now: datetime) -> bool:
+    device = web.cookie(web.DEVICE_COOKIE)
+    if device is None or claimant.user is None:
+        return False
+    row = browsers.KNOWN.one(
+        services.database.reader,
+        user_id=claimant.user.id,
+        secret_hash=sessions.browser_hash(device),
+    )
+    return browsers.is_remembered(row, claimant.policy, claimant.user.role, now)
+
+
+def _demand(
+    interaction: Interaction, asked: Asked, claimant: Claimant, held: Sequence[str]
+) -> SecondFactor:
+    """When this sign-in takes a second factor. Who has set one up wishes to be asked for it on new
+    browsers, whatever the organisation says."""
+    if not interaction.proofs:
+        return SecondFactor.OFF
+    own = SecondFactor.NEW_BROWSER if any(method in ENROLS for method in held) else None
+    first = interaction.proofs[0].method
+    return policy.strictest((demand(claimant.policy, first, asked.client), own))
+
+
+def _reason(
+    interaction: Interaction, asked: Asked, needs: Sequence[Need], asked_for: SecondFactor
+) -> Reason | None:
+    if Need.ASSURANCE in needs:
+        return Reason.APPLICATION
+    if Need.FACTOR in needs or asked_for is SecondFactor.ALWAYS:
+        return Reason.ORGANIZATION
+    if interaction.proofs and asked_for is SecondFactor.NEW_BROWSER:
+        return Reason.NEW_BROWSER
+    if Need.LOGIN in needs and choose(asked) is not None:
+        if "login" in asked.request.prompts:
+            return Reason.CONFIRM
+        if asked.request.max_age is not None:
+            return Reason.TOO_LONG_AGO
+    return None

@@ -16,7 +16,6 @@ from idp.clock import Clock
 from idp.db import db, engine_options
 from idp.errors import SettingsError
 from idp.settings import Settings, load
-from idp.worker import Worker
 
 
 def create_app(settings: Settings | None = None, *, clock: Clock | None = None) -> Flask:
@@ -52,7 +51,10 @@ def _serve() -> Flask:
         print(f"sekisho: {error}", file=sys.stderr)
         sys.exit(2)
     if settings.demo:
-        # One process is enough for a first look; an installation runs `sekisho worker`.
+        # One process is enough for a first look; an installation runs `sekisho worker`, and its
+        # web processes need not load what only a worker uses.
+        from idp.worker import Worker
+
         Worker(app.extensions["sekisho"]).start()
     return app
 

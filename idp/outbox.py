@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.accounts.identifiers import new_id
 from idp.db import Base, Database, Timestamp
+from idp.errors import SekishoError
 from keys.sealing import Sealer
 
 DELAYS = (10, 30, 120, 600, 1800, 3600)  # seconds after each failure; then hourly
@@ -25,6 +26,11 @@ GIVE_UP = timedelta(days=3)
 LEASE = timedelta(minutes=2)
 KEEP = timedelta(days=7)
 log = logging.getLogger(__name__)
+
+
+class TooLate(SekishoError):
+    """What a handler raises when its delivery would help nobody any more: not tried again."""
+
 
 Handler = Callable[[dict[str, Any]], None]
 
@@ -94,26 +100,26 @@ def _deliver(
         row = session.get_one(OutboxRow, row_id)
         row.leased_until = None
         row.attempts += 1
-        row.last_error = error
-        if error is None:
+        row.last_error = None if error is None else f"{type(error).__name__}: {str(error)[:200]}"
+        if error is None or isinstance(error, TooLate):
             row.done_at, row.due_at = now, None
-            return True
+            return error is None
         delay = DELAYS[min(row.attempts, len(DELAYS)) - 1]
         row.due_at = now + timedelta(seconds=delay) if now - row.created_at < GIVE_UP else None
     return False
 
 
-def _attempt(row: OutboxRow, sealer: Sealer, handlers: Mapping[str, Handler]) -> str | None:
-    """None when delivered, else what went wrong (names only, never the payload)."""
+def _attempt(row: OutboxRow, sealer: Sealer, handlers: Mapping[str, Handler]) -> Exception | None:
+    """None when delivered, else what went wrong (its text names no payload)."""
     try:
         handlers[row.kind](open_payload(row, sealer))
     except Exception as error:  # Whatever a receiver does, the next row gets its turn.
         log.warning("delivery failed", extra={"outbox_id": row.id, "error": type(error).__name__})
-        return f"{type(error).__name__}: {str(error)[:200]}"
+        return error
     return None
 
 
 def purge(database: Database, now: datetime) -> None:
-    """Forgets what was delivered a week ago."""
+    """Forgets what was delivered, or came too late, a week ago."""
     with database.transaction() as session:
         session.execute(delete(OutboxRow).where(OutboxRow.done_at < now - KEEP))

@@ -8,10 +8,9 @@ from this module (`sekisho settings`), a test asserts it.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
-import tomllib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from email.utils import parseaddr
@@ -19,12 +18,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from idp import setting_sources, sms_gateway
 from idp.accounts.identifiers import check_address
 from idp.errors import Refused, SettingsError
 from idp.policy import SecondFactor
+from idp.setting_sources import PREFIX
 from idp.urls import base_url_problems, is_loopback, smtp_problems
 
-PREFIX = "SEKISHO_"
 LANGUAGES = ("en", "ja")
 
 
@@ -62,6 +62,35 @@ class Settings:
         secret=True,
     )
     mail_from: str = _setting("Sekisho <no-reply@localhost>", "Sender of mails.")
+    sms_url: str = _setting(
+        "",
+        "Where text messages are posted: `https://…` of a gateway, or "
+        "`twilio://ACCOUNT:TOKEN@/SENDER`; empty: no text messages are offered.",
+        secret=True,
+    )
+    sms_headers: str = _setting(
+        "", "Headers for the gateway, one `Name: value` a line.", secret=True
+    )
+    sms_body: str = _setting(
+        sms_gateway.DEFAULT_BODY,
+        "What is posted to the gateway: JSON or a form, with `{to}` and `{text}` in it.",
+    )
+    sms_countries: tuple[str, ...] = _setting(
+        ("JP",),
+        "Countries to which text messages go, comma-separated codes such as `JP,US`; `*`: all, "
+        "which invites fraud.",
+    )
+    sms_per_day: int = _setting(
+        1000, "Text messages of the whole installation, at most.", unit="each day"
+    )
+    outbound_networks: tuple[str, ...] = _setting(
+        (),
+        "Networks that Sekisho may call beside the public internet (an SMS gateway in your own), "
+        "comma-separated CIDR.",
+    )
+    outbound_ca_file: str = _setting(
+        "", "PEM file of certificate authorities believed beside the system's when calling others."
+    )
     master_key: str = _setting(
         "",
         "32 bytes, hexadecimal or base64: seals what is secret at rest (`sekisho keys master`). "
@@ -116,6 +145,15 @@ class Settings:
         return self.base_url.startswith("https://")
 
     @property
+    def offers_sms(self) -> bool:
+        """Whether a text message would arrive: by a gateway, or on the demo's page."""
+        return bool(self.sms_url) or self.demo
+
+    @property
+    def outbound_ca(self) -> Path | None:
+        return Path(self.outbound_ca_file) if self.outbound_ca_file else None
+
+    @property
     def main_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'sekisho.db'}"
 
@@ -151,6 +189,7 @@ RANGES = {
     "argon2_memory_kib": (19456, 1048576),
     "argon2_passes": (2, 20),
     "hash_slots": (0, 64),
+    "sms_per_day": (1, 1_000_000),
 }
 
 
@@ -159,82 +198,14 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
 
     Raises SettingsError with one line for each thing that is wrong.
     """
-    source = os.environ if environ is None else environ
     known = {item.name: item for item in fields(Settings)}
-    given = _from_file(source.get(PREFIX + "CONFIG", ""), known)
-    given.update(_from_environment(source, known))
-    values = {name: _convert(known[name].default, name, text) for name, text in given.items()}
+    values = setting_sources.read(os.environ if environ is None else environ, known)
     values.update({name: value for name, value in overrides.items() if value is not None})
     settings = Settings(**values)
     wrong = problems(settings)
     if wrong:
         raise SettingsError("\n".join(wrong))
     return settings
-
-
-def _from_file(path: str, known: Mapping[str, Any]) -> dict[str, Any]:
-    if not path:
-        return {}
-    try:
-        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{PREFIX}CONFIG={path} cannot be read: {error}") from error
-    for name in given:
-        if name not in known:
-            raise SettingsError(_unknown(name, path, known))
-    return given
-
-
-def _from_environment(source: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for variable, text in source.items():
-        if not variable.startswith(PREFIX) or variable == PREFIX + "CONFIG":
-            continue
-        name = variable.removeprefix(PREFIX).lower()
-        stem = name.removesuffix("_file")
-        if name in known:
-            given[name] = text
-        elif stem != name and stem in known and known[stem].metadata["secret"]:
-            if PREFIX + stem.upper() in source:
-                raise SettingsError(f"{variable} and {PREFIX}{stem.upper()}: give one of them")
-            try:
-                given[stem] = Path(text).read_text(encoding="utf-8").strip()
-            except (OSError, ValueError) as error:
-                raise SettingsError(f"{variable}={text} cannot be read: {error}") from error
-        else:
-            raise SettingsError(_unknown(name, "the environment", known, variable))
-    return given
-
-
-def _unknown(name: str, where: str, known: Mapping[str, Any], shown: str = "") -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else "; see docs/SETTINGS.md"
-    return f"unknown setting {shown or name} in {where}{hint}"
-
-
-def _convert(default: Any, name: str, given: Any) -> Any:
-    shown = PREFIX + name.upper()
-    if isinstance(given, dict) or (isinstance(given, list) and not isinstance(default, tuple)):
-        raise SettingsError(f"{shown} must be one value, not {given!r}")
-    if isinstance(default, bool):
-        if isinstance(given, bool):
-            return given
-        if str(given).lower() in ("1", "true", "yes", "on"):
-            return True
-        if str(given).lower() in ("0", "false", "no", "off", ""):
-            return False
-        raise SettingsError(f"{shown} must be true or false, not {given!r}")
-    if isinstance(default, int):
-        try:
-            return int(str(given))
-        except ValueError as error:
-            raise SettingsError(f"{shown} must be a whole number, not {given!r}") from error
-    if isinstance(default, tuple):
-        items = given if isinstance(given, list) else str(given).split(",")
-        return tuple(str(item).strip() for item in items if str(item).strip())
-    if isinstance(default, Path):
-        return Path(str(given)).expanduser()
-    return str(given)
 
 
 def problems(settings: Settings) -> list[str]:
@@ -267,6 +238,8 @@ def problems(settings: Settings) -> list[str]:
     ):
         found.append(f"{PREFIX}REDIS_URL must begin with redis://, rediss:// or unix://")
     found += smtp_problems(settings.smtp_url)
+    found += sms_gateway.problems(settings.sms_url, settings.sms_headers, settings.sms_body)
+    found += _outbound_problems(settings)
     try:
         check_address(parseaddr(settings.mail_from)[1])
     except Refused:
@@ -292,4 +265,21 @@ def _proxy_problems(networks: tuple[str, ...]) -> list[str]:
             found.append(
                 f"{PREFIX}TRUSTED_PROXIES: {network} believes everybody; name the proxies alone"
             )
+    return found
+
+
+def _outbound_problems(settings: Settings) -> list[str]:
+    found = []
+    for network in settings.outbound_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            found.append(
+                f"{PREFIX}OUTBOUND_NETWORKS: {network!r} is not a network such as 10.0.0.0/24"
+            )
+    if settings.outbound_ca is not None and not settings.outbound_ca.is_file():
+        found.append(f"{PREFIX}OUTBOUND_CA_FILE={settings.outbound_ca_file} is not there")
+    wrong = [code for code in settings.sms_countries if not re.fullmatch(r"[A-Z]{2}|\*", code)]
+    if wrong or not settings.sms_countries:
+        found.append(f"{PREFIX}SMS_COUNTRIES must be codes such as JP,US; or * for all")
     return found

@@ -13,11 +13,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete
 
-from idp import mail, outbox
+from idp import mail, outbox, sms, sms_gateway
+from idp.http import Outbound
 from idp.notices import MAIL
 from idp.outbox import Handler
 from idp.services import Services
 from idp.sessions import SessionRow
+from idp.settings import Settings
+from idp.sms import Keeper, SmsSender
+from idp.sms_gateway import HttpGateway
 
 POLL_SECONDS = 2.0
 SWEEP_EVERY = timedelta(minutes=5)
@@ -30,7 +34,8 @@ class Worker:
         self._services = services
         sends = bool(services.settings.smtp_url)
         self._handlers: dict[str, Handler] = {
-            MAIL: mail.smtp_sender(services.settings, services.clock) if sends else mail.keep
+            MAIL: mail.smtp_sender(services.settings, services.clock) if sends else mail.keep,
+            sms.KIND: sms.delivery(_sms_sender(services.settings), services.clock),
         }
         self._swept_at: datetime | None = None
 
@@ -69,3 +74,10 @@ class Worker:
         outbox.purge(services.database, now)
         with services.database.transaction() as session:
             session.execute(delete(SessionRow).where(SessionRow.last_seen_at < now - KEEP_SESSIONS))
+
+
+def _sms_sender(settings: Settings) -> SmsSender:
+    if not settings.sms_url:
+        return Keeper()
+    gateway = sms_gateway.read(settings.sms_url, settings.sms_headers, settings.sms_body)
+    return HttpGateway(gateway, Outbound(settings.outbound_networks, settings.outbound_ca))

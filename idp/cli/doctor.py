@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp import db, mail, migrations, services, settings
+from idp import db, mail, migrations, services, settings, sms_gateway
 from idp.clock import SystemClock
 from idp.errors import SekishoError, SettingsError
+from idp.http import Outbound, OutboundError
 from idp.redis_state import RedisStateStore
 from idp.settings import Settings
 
@@ -55,6 +56,7 @@ def examine() -> list[Finding]:
         _database,
         _state,
         _mail,
+        _sms,
         _keys,
     ]
     return [Finding("settings", "ok"), *(found for check in checks for found in check(given))]
@@ -132,6 +134,24 @@ def _mail(given: Settings) -> Iterator[Finding]:
         yield Finding(
             "mail", "failed", f"check SEKISHO_SMTP_URL: {type(error).__name__} {error}"[:200]
         )
+
+
+def _sms(given: Settings) -> Iterator[Finding]:
+    if not given.sms_url:
+        yield Finding("SMS", "note", "SEKISHO_SMS_URL is not set: no text messages are offered")
+        return
+    gateway = sms_gateway.read(given.sms_url, given.sms_headers, given.sms_body)
+    outbound = Outbound(given.outbound_networks, given.outbound_ca)
+    try:
+        # Sends nobody anything: whatever it answers, it can be reached.
+        outbound.send("HEAD", gateway.url, may_be_plain=True)
+    except OutboundError as error:
+        yield Finding("SMS", "failed", f"check SEKISHO_SMS_URL: {error}")
+        return
+    if "*" in given.sms_countries:
+        yield Finding("SMS", "note", "SEKISHO_SMS_COUNTRIES=* invites fraud: name your countries")
+    else:
+        yield Finding("SMS", "ok")
 
 
 def _keys(given: Settings) -> Iterator[Finding]:

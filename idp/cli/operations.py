@@ -13,6 +13,7 @@ from idp import settings as settings_module
 from idp.cli import doctor as examination
 from idp.cli.output import as_json, show, show_all
 from idp.errors import Unavailable
+from idp.setting_sources import PREFIX
 
 
 @click.group()
@@ -56,7 +57,7 @@ def reference() -> str:
         secret = " (secret)" if item.metadata["secret"] else ""
         default = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
         lines.append(
-            f"| `{settings_module.PREFIX}{item.name.upper()}`{secret} "
+            f"| `{PREFIX}{item.name.upper()}`{secret} "
             f"| {f'`{default}`' if str(default) else ''}{' ' + unit if unit else ''} "
             f"| {f'{low_high[0]}–{low_high[1]}' if low_high else ''} "
             f"| {item.metadata['doc'].replace('|', '/')} |"

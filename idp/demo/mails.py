@@ -1,14 +1,15 @@
-"""The page of mails: what the demo would have sent. Exists in the demo alone."""
+"""The page of mails and text messages: what the demo would have sent. Exists in it alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response
 from sqlalchemy import select
 from werkzeug.exceptions import NotFound
 
-from idp import i18n, outbox, web
+from idp import i18n, outbox, sms, web
 from idp.notices import MAIL
 from idp.outbox import OutboxRow
 
@@ -22,7 +23,7 @@ class Mail:
     subject: str
     at: str
     text: str
-    html_url: str
+    html_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +38,22 @@ def show() -> Response:
     with services.database.transaction() as session:
         rows = session.scalars(
             select(OutboxRow)
-            .where(OutboxRow.kind == MAIL)
+            .where(OutboxRow.kind.in_([MAIL, sms.KIND]))
             .order_by(OutboxRow.created_at.desc())
             .limit(NEWEST)
         ).all()
-    mails = []
-    for row in rows:
-        payload = outbox.open_payload(row, services.sealer)
-        mails.append(
-            Mail(
-                to=payload["to"],
-                subject=payload["subject"],
-                at=moment(row.created_at),
-                text=payload["text"],
-                html_url=f"/demo/mails/{row.id}",
-            )
-        )
+    mails = [
+        _shown(row, outbox.open_payload(row, services.sealer), moment(row.created_at))
+        for row in rows
+    ]
     return web.render("demo_mails.html", MailsPage(mails))
+
+
+def _shown(row: OutboxRow, payload: dict[str, Any], at: str) -> Mail:
+    if row.kind == sms.KIND:
+        subject = web.gettext("Text message")
+        return Mail(payload["to"], subject, at, payload["text"])
+    return Mail(payload["to"], payload["subject"], at, payload["text"], f"/demo/mails/{row.id}")
 
 
 @blueprint.get("/<row_id>")

@@ -3,6 +3,7 @@
 Stands for a relying party's pages, or for a third site. Not a relying party: it knows no protocol.
 """
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ class Received:
     headers: Mapping[str, str]
     """Names in lower case."""
     form: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +45,28 @@ def redirect(url: str) -> Reply:
     return Reply(status=302, headers={"Location": url})
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Silent: a client that hangs up, or believes no certificate, is what a test looks at."""
+
+
 Answer = Reply | Callable[[Received], Reply]
 
 
 class Site:
     """Running since it was made. `answers` may be changed at any time."""
 
-    def __init__(self, host: str = "localhost") -> None:
+    def __init__(self, host: str = "localhost", tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, Answer] = {}
         """By path; what is not in it is a 404."""
         self.received: list[Received] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.origin = f"http://{host}:{self._server.server_port}"
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        scheme = "http" if tls is None else "https"
+        self.origin = f"{scheme}://{host}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 
@@ -78,8 +90,8 @@ class Site:
 
 
 @contextmanager
-def site(host: str = "localhost") -> Iterator[Site]:
-    served = Site(host)
+def site(host: str = "localhost", tls: ssl.SSLContext | None = None) -> Iterator[Site]:
+    served = Site(host, tls)
     try:
         yield served
     finally:
@@ -89,21 +101,22 @@ def site(host: str = "localhost") -> Iterator[Site]:
 def _handler(owner: Site) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer({})
+            self._answer(b"")
+
+        def do_HEAD(self) -> None:
+            self._answer(b"")
 
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            self._answer(dict(parse_qsl(self.rfile.read(length).decode())))
+            self._answer(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
 
         def log_message(self, *_: Any) -> None:
             """Silent: a test looks at `received`."""
 
-        def _answer(self, form: dict[str, str]) -> None:
+        def _answer(self, body: bytes) -> None:
             parts = urlsplit(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            reply = owner.reply(
-                Received(str(self.command), parts.path, dict(parse_qsl(parts.query)), headers, form)
-            )
+            query, form = dict(parse_qsl(parts.query)), dict(parse_qsl(body.decode()))
+            reply = owner.reply(Received(str(self.command), parts.path, query, headers, form, body))
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)

@@ -24,6 +24,19 @@ TEMPLATES = sorted(
 PAGES = [name for name in TEMPLATES if not name.startswith("mail/")]
 EVIL = "<script>alert('関所')</script>\"'"
 LINKS = {"client_terms_url": "https://a.test/terms", "client_privacy_url": "https://a.test/privacy"}
+# What every page is given that asks somebody to prove something (flows/login/visit.py: Question).
+QUESTION: dict[str, Any] = {
+    "action": "/",
+    "csrf": "t",
+    "application": EVIL,
+    "identifier": EVIL,
+    "not_you_url": "/",
+    "other_way_url": "/",
+    "why": EVIL,
+    "may_remember": True,
+    "remember_days": 30,
+    "error": EVIL,
+}
 # What each page is given at most; `None` members are tried as well, see `variants`.
 CONTEXTS: dict[str, dict[str, Any]] = {
     "demo_mails.html": {
@@ -79,16 +92,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "forgot_url": "/forgot",
         **LINKS,
     },
-    "login/password.html": {
-        "action": "/",
-        "csrf": "t",
-        "application": EVIL,
-        "identifier": EVIL,
-        "not_you_url": "/",
-        "error": EVIL,
-        "why": EVIL,
-        "forgot_url": "/forgot",
-    },
+    "login/password.html": QUESTION,
 }
 MAIL = {
     "user_name": EVIL,
@@ -109,6 +113,8 @@ OPTIONAL = {
     "client_privacy_url",
     "error",
     "forgot_url",
+    "not_you_url",
+    "other_way_url",
     "why",
 }
 BRAND = {

@@ -14,7 +14,7 @@ from idp.settings import LANGUAGES
 from tests.support.kit import ALICE, C1, Installation, RelyingParty
 
 FOLDER = i18n.templates_folder()
-PARTS = {"base.html", "parts.html"}
+PARTS = {"base.html", "parts.html", "mail/base.html", "mail/base.txt", "mail/parts.html"}
 TEMPLATES = sorted(
     str(path.relative_to(FOLDER))
     for kind in ("*.html", "*.txt")
@@ -127,9 +127,9 @@ BRAND = {
 }
 
 
-def environment(language: str) -> Environment:
+def environment(language: str, folder: str = "") -> Environment:
     made = Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader(FOLDER / folder),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
@@ -160,7 +160,13 @@ def variants(name: str) -> Iterator[dict[str, Any]]:
 
 
 def rendered(name: str, language: str) -> Iterator[str]:
-    template = environment(language).get_template(name)
+    folder, _, file = name.rpartition("/")
+    # Mails have a frame of their own.
+    template = (
+        environment(language, folder).get_template(file)
+        if folder == "mail"
+        else environment(language).get_template(name)
+    )
     for context in variants(name):
         yield template.render(language=language, **context)
 

@@ -24,7 +24,7 @@ from sqlalchemy import BigInteger, Engine, Executable, MetaData, create_engine, 
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.sql import Select
+from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator
 
 from idp.errors import Unavailable
@@ -199,7 +199,7 @@ class _Compiled:
 
 
 def _returned(statement: Any) -> list[Any]:
-    if isinstance(statement, Select):
+    if isinstance(statement, SelectBase):
         return list(statement.selected_columns)
     return list(getattr(statement, "_returning", ()))
 

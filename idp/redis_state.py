@@ -78,6 +78,9 @@ class RedisStateStore:
     def put(self, kind: Kind, key: str, value: bytes, ttl: int) -> None:
         self._call("SET", kind, key, value, "EX", ttl)
 
+    def add(self, kind: Kind, key: str, value: bytes, ttl: int) -> bool:
+        return self._call("SET", kind, key, value, "EX", ttl, "NX") is not None
+
     def get(self, kind: Kind, key: str) -> bytes | None:
         return cast("bytes | None", self._call("GET", kind, key))
 

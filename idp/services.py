@@ -39,6 +39,7 @@ class Services:
     csrf_key: bytes
     ghost_key: bytes
     """Names the failure counters of identifiers that nobody has."""
+    sent_code_key: bytes
 
     def close(self) -> None:
         self.state.close()
@@ -92,6 +93,7 @@ def build(
         client_secret_key=seal.derive("client secret"),
         csrf_key=seal.derive("csrf"),
         ghost_key=seal.derive("unknown identifiers"),
+        sent_code_key=seal.derive("sent codes"),
     )
 
 

@@ -39,6 +39,7 @@ class Kind(enum.IntEnum):
     INTERACTION = 1
     CODE = 2
     HANDLE = 3
+    SENT_CODE = 4
 
 
 class StateStore(Protocol):
@@ -46,6 +47,9 @@ class StateStore(Protocol):
 
     def put(self, kind: Kind, key: str, value: bytes, ttl: int) -> None:
         """Stores, replacing what was there."""
+
+    def add(self, kind: Kind, key: str, value: bytes, ttl: int) -> bool:
+        """Stores unless something is there: of many callers one gets True."""
 
     def get(self, kind: Kind, key: str) -> bytes | None: ...
 
@@ -101,6 +105,13 @@ class SqlStateStore:
                 set_={"value": put.excluded.value, "expires": put.excluded.expires},
             )
         )
+        self._add = Prepared(
+            put.on_conflict_do_update(
+                index_elements=["key"],
+                set_={"value": put.excluded.value, "expires": put.excluded.expires},
+                where=STATE.c.expires <= bindparam("now"),
+            )
+        )
         self._get = Prepared(select(STATE.c.value).where(_LIVE))
         self._take = Prepared(delete(STATE).where(_LIVE).returning(STATE.c.value))
         self._swap = Prepared(
@@ -113,6 +124,18 @@ class SqlStateStore:
     def put(self, kind: Kind, key: str, value: bytes, ttl: int) -> None:
         expires = int(self._time()) + ttl
         self._put.count(self._engine, k=hashed(kind, key), kind=kind.value, v=value, e=expires)
+
+    def add(self, kind: Kind, key: str, value: bytes, ttl: int) -> bool:
+        now = int(self._time())
+        added = self._add.count(
+            self._engine,
+            k=hashed(kind, key),
+            kind=kind.value,
+            v=value,
+            e=now + ttl,
+            now=now,
+        )
+        return added == 1
 
     def get(self, kind: Kind, key: str) -> bytes | None:
         return self._value(self._get, kind, key)

@@ -16,9 +16,9 @@ from idp import audit
 from idp.accounts.browsers import KNOWN
 from idp.accounts.claimants import Claimant
 from idp.audit import Event
+from idp.limits import Limit, account_bucket
 from idp.policy import Method
 from idp.services import Services
-from idp.throttle import Limit, account_bucket
 
 _A_DAY = timedelta(days=1)
 _CODES = (Limit(10, timedelta(hours=1)), Limit(20, _A_DAY))

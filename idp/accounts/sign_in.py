@@ -19,9 +19,9 @@ from idp.accounts.claimants import Claimant
 from idp.accounts.users import User
 from idp.assurance import Proof
 from idp.audit import Event
+from idp.limits import Reservation, account_bucket
 from idp.policy import Method
 from idp.services import Services
-from idp.throttle import Reservation, account_bucket
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ def add(
     `email_verified` may be True only where an operator vouches for the address (ID-05).
     """
     email = check_address(email)
+    email_key = comparable(email)
     login_id = None if login_id is None else check_login_id(login_id)
     user = User(
         id=new_id(),
@@ -94,8 +95,8 @@ def add(
         login_id=login_id,
         login_id_key=comparable(login_id) if login_id else None,
         email=email,
-        email_key=comparable(email),
-        email_domain=comparable(email).rpartition("@")[2],
+        email_key=email_key,
+        email_domain=email_key.rpartition("@")[2],
         email_verified_at=now if email_verified else None,
         name=check_name(name, "the name"),
         role=Role(role),
@@ -105,6 +106,10 @@ def add(
         created_at=now,
         updated_at=now,
     )
+    return _added(session, user)
+
+
+def _added(session: Session, user: User) -> User:
     session.add(user)
     try:
         session.flush()

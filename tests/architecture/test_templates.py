@@ -14,7 +14,7 @@ from idp.settings import LANGUAGES
 from tests.support.kit import ALICE, C1, Installation, RelyingParty
 
 FOLDER = i18n.templates_folder()
-PARTS = {"base.html", "parts.html"}
+PARTS = {"base.html", "parts.html", "mail/base.html", "mail/base.txt", "mail/parts.html"}
 TEMPLATES = sorted(
     str(path.relative_to(FOLDER))
     for kind in ("*.html", "*.txt")
@@ -24,6 +24,19 @@ TEMPLATES = sorted(
 PAGES = [name for name in TEMPLATES if not name.startswith("mail/")]
 EVIL = "<script>alert('関所')</script>\"'"
 LINKS = {"client_terms_url": "https://a.test/terms", "client_privacy_url": "https://a.test/privacy"}
+# What every page is given that asks somebody to prove something (flows/login/visit.py: Question).
+QUESTION: dict[str, Any] = {
+    "action": "/",
+    "csrf": "t",
+    "application": EVIL,
+    "identifier": EVIL,
+    "not_you_url": "/",
+    "other_way_url": "/",
+    "why": EVIL,
+    "may_remember": True,
+    "remember_days": 30,
+    "error": EVIL,
+}
 # What each page is given at most; `None` members are tried as well, see `variants`.
 CONTEXTS: dict[str, dict[str, Any]] = {
     "demo_mails.html": {
@@ -79,16 +92,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "forgot_url": "/forgot",
         **LINKS,
     },
-    "login/password.html": {
-        "action": "/",
-        "csrf": "t",
-        "application": EVIL,
-        "identifier": EVIL,
-        "not_you_url": "/",
-        "error": EVIL,
-        "why": EVIL,
-        "forgot_url": "/forgot",
-    },
+    "login/password.html": QUESTION,
 }
 MAIL = {
     "user_name": EVIL,
@@ -109,6 +113,8 @@ OPTIONAL = {
     "client_privacy_url",
     "error",
     "forgot_url",
+    "not_you_url",
+    "other_way_url",
     "why",
 }
 BRAND = {
@@ -121,9 +127,9 @@ BRAND = {
 }
 
 
-def environment(language: str) -> Environment:
+def environment(language: str, folder: str = "") -> Environment:
     made = Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader(FOLDER / folder),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
@@ -154,7 +160,13 @@ def variants(name: str) -> Iterator[dict[str, Any]]:
 
 
 def rendered(name: str, language: str) -> Iterator[str]:
-    template = environment(language).get_template(name)
+    folder, _, file = name.rpartition("/")
+    # Mails have a frame of their own.
+    template = (
+        environment(language, folder).get_template(file)
+        if folder == "mail"
+        else environment(language).get_template(name)
+    )
     for context in variants(name):
         yield template.render(language=language, **context)
 

@@ -91,6 +91,26 @@ class StateStoreContract:
         assert store.get(CODE, key[:-1]) is None or key == ""
         assert store.take(CODE, key) == b"value"
 
+    def test_adding_replaces_nothing(self, store: StateStore) -> None:
+        assert store.add(CODE, "k", b"first", 60)
+        assert not store.add(CODE, "k", b"second", 60)
+        assert store.take(CODE, "k") == b"first"
+        assert store.add(CODE, "k", b"third", 60)
+        assert store.get(CODE, "k") == b"third"
+
+    def test_of_many_threads_that_add_at_once_one_wins(self, store: StateStore) -> None:
+        start = threading.Barrier(8)
+
+        def add_all(thread: int) -> list[str]:
+            start.wait()
+            mine = f"by {thread}".encode()
+            return [name for name in names if store.add(CODE, name, mine, 60)]
+
+        names = [f"code {number}" for number in range(10)]
+        with ThreadPoolExecutor(8) as threads:
+            won = [name for part in threads.map(add_all, range(8)) for name in part]
+        assert sorted(won) == sorted(names)
+
     def test_it_answers_a_ping(self, store: StateStore) -> None:
         store.ping()
 
@@ -138,6 +158,7 @@ class SqlContract(StateStoreContract):
         store.put(CODE, "k", b"value", 60)
         time[0] = 1059.9
         assert store.get(CODE, "k") == b"value"
+        assert not store.add(CODE, "k", b"value", 60)
         time[0] = 1060.0
         assert store.get(CODE, "k") is None
         assert not store.swap(CODE, "k", b"value", b"new", 60)

@@ -9,20 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.errors import TooManyAttempts
-from idp.throttle import (
+from idp.limits import (
     HARD_STOP,
-    KEEP,
     KNOWN_STEPS,
     NETWORK_FACTOR,
     SOURCE_LIMITS,
     UNKNOWN_STEPS,
     Counter,
-    Throttle,
     account_bucket,
     count_source,
     reserve_attempt,
     source_buckets,
 )
+from idp.throttle import KEEP, Throttle
 from tests.support.kit import Installation
 
 NOON = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)

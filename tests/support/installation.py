@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 import wsgi
 from idp import migrations, services
+from idp.accounts import organizations
 from idp.accounts.users import User
 from idp.clock import SteerableClock
 from idp.redis_state import RedisStateStore
@@ -73,6 +74,12 @@ class Installation:
     def sub(self, person: Person) -> str:
         """The person's `sub`."""
         return self.user(person).id
+
+    def change_policy(self, organization: str, **members: Any) -> None:
+        """Changes the policy of the organisation "A" or "B"."""
+        with self.database() as session:
+            owner = organizations.find(session, f"Organisation {organization}")
+            organizations.change_policy(session, owner, members, actor="test", now=self.clock.now())
 
     def sql(self, statement: str, **values: object) -> list[dict[str, Any]]:
         """Runs a statement of the test's own; its rows, if it has any."""

@@ -14,8 +14,8 @@ from idp.accounts.attempts import Source
 from idp.accounts.sign_in import Proven
 from idp.accounts.users import User
 from idp.errors import TooManyAttempts
+from idp.limits import UNKNOWN_STEPS
 from idp.outbox import OutboxRow
-from idp.throttle import UNKNOWN_STEPS
 from tests.support.kit import (
     ADAM,
     ALICE,

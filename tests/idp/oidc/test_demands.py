@@ -74,9 +74,21 @@ def test_max_age_tells_the_same_auth_time_as_long_as_nobody_signs_in_anew(
 @pytest.mark.parametrize(
     "demand", [{"claims": ESSENTIAL_MFA}, {"acr_values": assurance.MULTIPLE}], ids=str
 )
-def test_a_level_that_was_not_reached_is_an_error_and_not_a_lower_acr(
+def test_a_level_that_was_not_reached_is_asked_for_and_never_a_lower_acr(
     application: RelyingParty, browser: Browser, demand: dict[str, str]
 ) -> None:
+    outcome = browser.signed_in(ALICE, application.request(**demand))
+    assert (outcome.step, outcome.answer) == ("enrol", {})
+
+
+# AZ-08
+@pytest.mark.parametrize(
+    "demand", [{"claims": ESSENTIAL_MFA}, {"acr_values": assurance.MULTIPLE}], ids=str
+)
+def test_a_level_that_nothing_allowed_can_reach_is_an_error(
+    application: RelyingParty, browser: Browser, demand: dict[str, str]
+) -> None:
+    application.installation.change_policy("A", factors=["email"])
     outcome = browser.signed_in(ALICE, application.request(**demand))
     assert outcome.error == "unmet_authentication_requirements"
     assert "code" not in outcome.answer

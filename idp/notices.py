@@ -126,7 +126,7 @@ def recovery_code_used(
         user_agent=user_agent,
         title=catalog.gettext("Your recovery code was used"),
         happened=catalog.gettext(
-            "It works no more. A new code is shown once, to be saved in its place."
+            "It no longer works. A new one is shown once, to be saved in its place."
         ),
     )
 
@@ -144,7 +144,7 @@ def recovery_code_made(
         address=address,
         user_agent=user_agent,
         title=catalog.gettext("You have a new recovery code"),
-        happened=catalog.gettext("Earlier recovery codes work no more."),
+        happened=catalog.gettext("Earlier recovery codes no longer work."),
     )
 
 

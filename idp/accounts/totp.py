@@ -106,9 +106,10 @@ def _spend(services: Services, claimant: Claimant, code: str, now: datetime) -> 
     # The same work for those who have none, and for nobody (EN-02).
     for row_id, secret in secrets or [("", _encode(services.sealer.derive("nobody's app")))]:
         step = step_of(secret, code, now)
-        if step is not None and claimant.is_able:
-            if _USE.count(services.database.reader, row=row_id, step=step, now=now):
-                return True
+        if step is None or not claimant.is_able:
+            continue
+        if _USE.count(services.database.reader, row=row_id, step=step, now=now):
+            return True
     return False
 
 
@@ -224,9 +225,7 @@ def rename(
         )
 
 
-def remove(
-    services: Services, user: Any, app_id: str, *, source: Source, now: datetime
-) -> bool:
+def remove(services: Services, user: Any, app_id: str, *, source: Source, now: datetime) -> bool:
     """Removes one of this user's apps. False when another change was faster.
 
     Raises NotFound unless the app is this user's, and Refused for the last one of somebody who

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy.orm import Session
 
 from idp import i18n, mail, outbox
+from idp.policy import Method
 from idp.services import Services
 
 MAIL = "mail"
@@ -59,6 +60,131 @@ def account_locked(
         browser=kind_of_browser(user_agent),
         place=address,
     )
+
+
+def factor_added(
+    services: Services,
+    session: Session,
+    user: Any,
+    *,
+    method: str,
+    name: str,
+    now: datetime,
+    address: str,
+    user_agent: str,
+) -> None:
+    """A second factor was set up. `user`, here and below: a row of users.CREDENTIAL_COLUMNS."""
+    catalog = i18n.catalog(language_of(services, user))
+    _tell_change(
+        services,
+        session,
+        user,
+        now=now,
+        address=address,
+        user_agent=user_agent,
+        title=catalog.gettext("A way to confirm that it is you was added"),
+        happened=_kind(catalog, method, name),
+    )
+
+
+def factor_removed(
+    services: Services,
+    session: Session,
+    user: Any,
+    *,
+    method: str,
+    name: str,
+    now: datetime,
+    address: str,
+    user_agent: str,
+) -> None:
+    """A second factor was removed."""
+    catalog = i18n.catalog(language_of(services, user))
+    _tell_change(
+        services,
+        session,
+        user,
+        now=now,
+        address=address,
+        user_agent=user_agent,
+        title=catalog.gettext("A way to confirm that it is you was removed"),
+        happened=_kind(catalog, method, name),
+    )
+
+
+def recovery_code_used(
+    services: Services, session: Session, user: Any, *, now: datetime, address: str, user_agent: str
+) -> None:
+    """Somebody signed in with the recovery code."""
+    catalog = i18n.catalog(language_of(services, user))
+    _tell_change(
+        services,
+        session,
+        user,
+        now=now,
+        address=address,
+        user_agent=user_agent,
+        title=catalog.gettext("Your recovery code was used"),
+        happened=catalog.gettext(
+            "It no longer works. A new one is shown once, to be saved in its place."
+        ),
+    )
+
+
+def recovery_code_made(
+    services: Services, session: Session, user: Any, *, now: datetime, address: str, user_agent: str
+) -> None:
+    """The user saved a new recovery code."""
+    catalog = i18n.catalog(language_of(services, user))
+    _tell_change(
+        services,
+        session,
+        user,
+        now=now,
+        address=address,
+        user_agent=user_agent,
+        title=catalog.gettext("You have a new recovery code"),
+        happened=catalog.gettext("Earlier recovery codes no longer work."),
+    )
+
+
+def _tell_change(
+    services: Services,
+    session: Session,
+    user: Any,
+    *,
+    now: datetime,
+    address: str,
+    user_agent: str,
+    title: str,
+    happened: str,
+) -> None:
+    """A credential was changed: what, when, from where, and what to do if it was not the user."""
+    catalog = i18n.catalog(language_of(services, user))
+    _queue(
+        services,
+        session,
+        user,
+        template="credential_changed",
+        subject=catalog.gettext("%(org)s: %(title)s")
+        % {"org": user.organization_name, "title": title},
+        now=now,
+        title=title,
+        happened=happened,
+        when=catalog.moment(now),
+        browser=kind_of_browser(user_agent),
+        place=address,
+    )
+
+
+def _kind(catalog: i18n.Catalog, method: str, name: str) -> str:
+    """A factor as people call it."""
+    kinds = {
+        Method.PASSKEY: catalog.gettext("Passkey: %(name)s"),
+        Method.TOTP: catalog.gettext("Authenticator app: %(name)s"),
+        Method.SMS: catalog.gettext("Phone number: %(name)s"),
+    }
+    return kinds[Method(method)] % {"name": name}
 
 
 def language_of(services: Services, user: Any) -> str:

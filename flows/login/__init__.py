@@ -14,7 +14,17 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
 from flows import facts
-from flows.login import choose_account, consent, identify, password
+from flows.login import (
+    choose_account,
+    consent,
+    enrol,
+    enrol_totp,
+    identify,
+    password,
+    recovery_code,
+    save_recovery_code,
+    totp,
+)
 from flows.login.signing_in import open_session, strengthen
 from flows.login.visit import Visit
 from flows.next_step import Step, next_step
@@ -41,6 +51,11 @@ PAGES = {
     Step.CHOOSE_ACCOUNT: Page(choose_account.show, choose_account.take),
     Step.IDENTIFY: Page(identify.show, identify.take, also_at=FIRST),
     Step.PASSWORD: Page(password.show, password.take),
+    Step.TOTP: Page(totp.show, totp.take),
+    Step.RECOVERY_CODE: Page(recovery_code.show, recovery_code.take),
+    Step.ENROL: Page(enrol.show, enrol.take),
+    Step.ENROL_TOTP: Page(enrol_totp.show, enrol_totp.take),
+    Step.SAVE_RECOVERY_CODE: Page(save_recovery_code.show, save_recovery_code.take),
     Step.CONSENT: Page(consent.show, consent.take),
 }
 BY_NAME = {step.value: step for step in PAGES}

@@ -17,6 +17,7 @@ from idp.accounts.claimants import Claimant
 from idp.assurance import Proof
 from idp.interaction import Interaction
 from idp.oidc.authorize import Asked
+from idp.policy import Method
 from idp.web import gettext
 
 
@@ -82,11 +83,14 @@ class Question:
     may_remember: bool
     remember_days: int
     error: str | None = None
+    lost_device_url: str | None = None
+    """Where `method=recovery` is to be sent, when the recovery code would do."""
 
 
 def question(visit: Visit, step: Step, error: str | None = None) -> Question:
     interaction = visit.interaction
     is_second = bool(interaction.proofs) or bool(visit.known.facts.session_methods)
+    may_recover = Method.RECOVERY_CODE in visit.next.options and step is not Step.RECOVERY_CODE
     return Question(
         action=visit.url(step),
         csrf=visit.csrf,
@@ -98,6 +102,7 @@ def question(visit: Visit, step: Step, error: str | None = None) -> Question:
         may_remember=is_second and visit.known.may_remember,
         remember_days=visit.claimant.policy.remember_days,
         error=error,
+        lost_device_url=visit.url(Step.OTHER_WAY) if may_recover else None,
     )
 
 

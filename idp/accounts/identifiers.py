@@ -37,6 +37,12 @@ def comparable(text: str) -> str:
     return unicodedata.normalize("NFKC", text[: MAXIMUM * 4]).strip().lower()
 
 
+def plain_code(typed: str) -> str:
+    """What was typed for a code, full-width made plain, without blanks and hyphens."""
+    plain = unicodedata.normalize("NFKC", typed[:200])
+    return "".join(character for character in plain if character.isalnum())
+
+
 def check_address(address: str) -> str:
     """`address` as it may be stored, else Refused."""
     address = address.strip()

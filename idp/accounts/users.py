@@ -151,11 +151,17 @@ def is_done(session: Session, user_id: str, action: Action) -> None:
     session.flush()
 
 
-def change_stamp(session: Session, user_id: str, *, now: datetime) -> None:
-    """To be called with every change of a credential: what was bound to the old one dies."""
-    session.execute(
-        update(User).where(User.id == user_id).values(security_stamp=new_id(), updated_at=now)
-    )
+def change_stamp(session: Session, user_id: str, *, now: datetime, was: str | None = None) -> bool:
+    """To be called with every change of a credential: what was bound to the old one dies.
+
+    `was`: the stamp that this change was begun under. Of several changes begun under one stamp the
+    first is made; the others are told False and make theirs no more.
+    """
+    statement = update(User).where(User.id == user_id)
+    if was is not None:
+        statement = statement.where(User.security_stamp == was)
+    result = session.execute(statement.values(security_stamp=new_id(), updated_at=now))
+    return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
 # What proving who somebody is needs to know of them.

@@ -14,7 +14,7 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
 from flows import facts
-from flows.login import choose_account, consent, identify, password
+from flows.login import choose_account, consent, email_code, identify, password, verify_address
 from flows.login.signing_in import open_session, strengthen
 from flows.login.visit import Visit
 from flows.next_step import Step, next_step
@@ -41,6 +41,8 @@ PAGES = {
     Step.CHOOSE_ACCOUNT: Page(choose_account.show, choose_account.take),
     Step.IDENTIFY: Page(identify.show, identify.take, also_at=FIRST),
     Step.PASSWORD: Page(password.show, password.take),
+    Step.EMAIL_CODE: Page(email_code.show, email_code.take),
+    Step.VERIFY_ADDRESS: Page(verify_address.show, verify_address.take),
     Step.CONSENT: Page(consent.show, consent.take),
 }
 BY_NAME = {step.value: step for step in PAGES}

@@ -17,6 +17,7 @@ from flows import facts
 from flows.login import (
     choose_account,
     consent,
+    email_code,
     enrol,
     enrol_totp,
     identify,
@@ -24,6 +25,7 @@ from flows.login import (
     recovery_code,
     save_recovery_code,
     totp,
+    verify_address,
 )
 from flows.login.signing_in import open_session, strengthen
 from flows.login.visit import Visit
@@ -51,11 +53,13 @@ PAGES = {
     Step.CHOOSE_ACCOUNT: Page(choose_account.show, choose_account.take),
     Step.IDENTIFY: Page(identify.show, identify.take, also_at=FIRST),
     Step.PASSWORD: Page(password.show, password.take),
+    Step.EMAIL_CODE: Page(email_code.show, email_code.take),
     Step.TOTP: Page(totp.show, totp.take),
     Step.RECOVERY_CODE: Page(recovery_code.show, recovery_code.take),
     Step.ENROL: Page(enrol.show, enrol.take),
     Step.ENROL_TOTP: Page(enrol_totp.show, enrol_totp.take),
     Step.SAVE_RECOVERY_CODE: Page(save_recovery_code.show, save_recovery_code.take),
+    Step.VERIFY_ADDRESS: Page(verify_address.show, verify_address.take),
     Step.CONSENT: Page(consent.show, consent.take),
 }
 BY_NAME = {step.value: step for step in PAGES}

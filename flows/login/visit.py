@@ -50,6 +50,11 @@ class Visit:
         return self.claimant.user
 
     @property
+    def is_second(self) -> bool:
+        """Whether something was proven before, now or in the session that goes on."""
+        return bool(self.interaction.proofs or self.known.facts.session_methods)
+
+    @property
     def source(self) -> Source:
         return Source(
             address=web.remote_address(),
@@ -89,7 +94,7 @@ class Question:
 
 def question(visit: Visit, step: Step, error: str | None = None) -> Question:
     interaction = visit.interaction
-    is_second = bool(interaction.proofs) or bool(visit.known.facts.session_methods)
+    is_second = visit.is_second
     may_recover = Method.RECOVERY_CODE in visit.next.options and step is not Step.RECOVERY_CODE
     return Question(
         action=visit.url(step),

@@ -11,6 +11,7 @@ from idp.accounts import organizations, passwords, users
 from idp.accounts.users import Role
 from idp.audit import Event
 from idp.cli.output import ACTOR, as_json, opened, show
+from idp.policy import LOGIN_METHODS, Method
 from idp.services import Services
 
 
@@ -51,6 +52,12 @@ def user() -> None:
 @click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.MEMBER.value)
 @click.option("--login-id", help="A sign-in ID beside the address.")
 @click.option("--locale", type=click.Choice(["ja", "en"]), help="Language of mails.")
+@click.option(
+    "--login-method",
+    type=click.Choice([method.value for method in LOGIN_METHODS]),
+    default=Method.PASSWORD.value,
+    help="Password, mailed code or authenticator app; only the first takes a password.",
+)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @as_json
 def add_user(
@@ -63,6 +70,8 @@ def add_user(
     **named: str,
 ) -> None:
     """Adds a user. The address counts as verified: the operator vouches for it."""
+    if password_stdin and named["login_method"] != Method.PASSWORD:
+        raise click.UsageError("--password-stdin is for those who sign in with a password")
     with opened() as services:
         password_hash = _read_password(services) if password_stdin else None
         now = services.clock.now()
@@ -84,7 +93,7 @@ def add_user(
             shown = {
                 **{
                     name: getattr(added, name)
-                    for name in ("id", "email", "login_id", "name", "role")
+                    for name in ("id", "email", "login_id", "name", "role", "login_method")
                 },
                 "organization": owner.name,
             }

@@ -93,6 +93,16 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         **LINKS,
     },
     "login/password.html": QUESTION,
+    "login/code.html": {
+        **QUESTION,
+        "code": SimpleNamespace(
+            told=EVIL,
+            hint=EVIL,
+            is_numeric=True,
+            advice=EVIL,
+            resend=SimpleNamespace(text=EVIL, seconds=9, wait=EVIL, ready=EVIL),
+        ),
+    },
 }
 MAIL = {
     "user_name": EVIL,
@@ -103,7 +113,13 @@ MAIL = {
     "until": "later",
     "browser": "Firefox (Linux)",
     "place": "192.0.2.1",
+    "subject": EVIL,
+    "application": EVIL,
+    "code": "1234 5678",
+    "purpose": "sign_in",
 }
+# Mails with nothing to open.
+WITHOUT_LINKS = {"mail/login_code.html", "mail/login_code.txt"}
 OPTIONAL = {
     "advice",
     "return_url",
@@ -146,7 +162,8 @@ def variants(name: str) -> Iterator[dict[str, Any]]:
     """What a template is rendered with: everything given, and everything optional absent."""
     if name.startswith("mail/"):
         yield MAIL
-        yield {**MAIL, "contact": ""}
+        yield {**MAIL, "contact": "", "purpose": "second"}
+        yield {**MAIL, "place": "", "purpose": "verify"}
         return
     full = CONTEXTS[name]
     for page in (full, {key: None if key in OPTIONAL else full[key] for key in full}):
@@ -222,6 +239,7 @@ def test_the_main_button_of_a_page_is_called_continue(name: str) -> None:
     [
         ("login/identify.html", "identifier", "username"),
         ("login/password.html", "password", "current-password"),
+        ("login/code.html", "code", "one-time-code"),
     ],
 )
 def test_fields_have_stable_ids_and_tell_password_managers_what_they_are(
@@ -243,7 +261,8 @@ def test_a_mail_has_a_text_and_an_html_part() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_mail_loads_nothing_and_has_its_link_in_plain(name: str, language: str) -> None:
     for text in rendered(name, language):
-        assert "https://a.test" in text
+        assert ("https://a.test" in text) == (name not in WITHOUT_LINKS)
+        assert ("://" in text) == (name not in WITHOUT_LINKS)
         if name.endswith(".html"):
             assert not re.search(r"<(img|script|link|iframe)\b", text)
             assert "url(" not in text

@@ -39,6 +39,8 @@ class Page(HTMLParser):
             self.is_alert = True
         if tag == "form":
             self.action = given.get("action", "")
+        elif given.get("type") == "checkbox" and "checked" not in given:
+            pass  # Sent only by who ticks it.
         elif tag == "input" and "name" in given:
             self.fields[given["name"]] = given.get("value", "")
         elif tag == "a" and "id" in given:

@@ -36,6 +36,7 @@ QUESTION: dict[str, Any] = {
     "may_remember": True,
     "remember_days": 30,
     "error": EVIL,
+    "lost_device_url": "/",
 }
 # What each page is given at most; `None` members are tried as well, see `variants`.
 CONTEXTS: dict[str, dict[str, Any]] = {
@@ -89,6 +90,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "application": EVIL,
         "identifier": EVIL,
         "error": EVIL,
+        "passkey": SimpleNamespace(action="/", options={"challenge": EVIL}),
         "forgot_url": "/forgot",
         **LINKS,
     },
@@ -102,6 +104,19 @@ CONTEXTS: dict[str, dict[str, Any]] = {
             advice=EVIL,
             resend=SimpleNamespace(text=EVIL, seconds=9, wait=EVIL, ready=EVIL),
         ),
+    },
+    "login/passkey.html": {
+        **QUESTION,
+        "options": {"challenge": EVIL},
+        "is_second": True,
+        "identify_url": "/",
+    },
+    "login/enrol_passkey.html": {
+        **QUESTION,
+        "options": {"challenge": EVIL},
+        "name": EVIL,
+        "name_length": 64,
+        "may_choose": True,
     },
 }
 MAIL = {
@@ -117,6 +132,8 @@ MAIL = {
     "application": EVIL,
     "code": "1234 5678",
     "purpose": "sign_in",
+    "title": EVIL,
+    "happened": EVIL,
 }
 # Mails with nothing to open.
 WITHOUT_LINKS = {"mail/login_code.html", "mail/login_code.txt"}
@@ -129,8 +146,10 @@ OPTIONAL = {
     "client_privacy_url",
     "error",
     "forgot_url",
+    "lost_device_url",
     "not_you_url",
     "other_way_url",
+    "passkey",
     "why",
 }
 BRAND = {
@@ -248,7 +267,8 @@ def test_fields_have_stable_ids_and_tell_password_managers_what_they_are(
     for text in rendered(name, "ja"):
         [tag] = re.findall(rf'<input id="{field}"[^>]*>', text)
         assert f'name="{field}"' in tag
-        assert f'autocomplete="{autocomplete}"' in tag
+        # `webauthn` behind it offers passkeys, too.
+        assert re.search(rf'autocomplete="{autocomplete}( webauthn)?"', tag)
         assert ('aria-describedby="problem"' in tag) == ('role="alert"' in text)
 
 

@@ -19,8 +19,10 @@ from flows.login import (
     consent,
     email_code,
     enrol,
+    enrol_passkey,
     enrol_totp,
     identify,
+    passkey,
     password,
     recovery_code,
     save_recovery_code,
@@ -60,6 +62,8 @@ PAGES = {
     Step.ENROL_TOTP: Page(enrol_totp.show, enrol_totp.take),
     Step.SAVE_RECOVERY_CODE: Page(save_recovery_code.show, save_recovery_code.take),
     Step.VERIFY_ADDRESS: Page(verify_address.show, verify_address.take),
+    Step.PASSKEY: Page(passkey.show, passkey.take, also_at=FIRST | {Step.IDENTIFY}),
+    Step.ENROL_PASSKEY: Page(enrol_passkey.show, enrol_passkey.take),
     Step.CONSENT: Page(consent.show, consent.take),
 }
 BY_NAME = {step.value: step for step in PAGES}

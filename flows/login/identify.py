@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import Response, request
 
+from flows.login import passkey
 from flows.login.visit import Visit, save
 from flows.next_step import Step
 from idp import web
+from idp.accounts import claimants
 from idp.accounts.identifiers import MAXIMUM
 from idp.interaction import Interaction
 from idp.web import gettext
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedPasskey:
+    action: str
+    """Where the passkey page takes the answer."""
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,7 @@ class IdentifyPage:
     client_privacy_url: str | None
     identifier: str
     error: str | None
+    passkey: OfferedPasskey | None
     forgot_url: str | None = None
 
 
@@ -39,8 +50,22 @@ def show(visit: Visit, *, error: str | None = None, typed: str | None = None) ->
             client_privacy_url=client.policy_uri,
             identifier=prefill if typed is None else typed,
             error=error,
+            passkey=_offered_passkey(visit),
         ),
     )
+
+
+def _offered_passkey(visit: Visit) -> OfferedPasskey | None:
+    """Somebody with a passkey need not type who they are. Not where nobody may use one."""
+    known = visit.known.claimant
+    rules = (
+        claimants.audience_policy(web.services(), visit.asked.client.organization_id)
+        if known is None
+        else known.policy
+    )
+    if not rules.passkeys:
+        return None
+    return OfferedPasskey(visit.url(Step.PASSKEY), passkey.options(visit))
 
 
 def take(visit: Visit) -> Interaction | Response:

@@ -82,7 +82,7 @@ class Question:
     application: str
     identifier: str
     not_you_url: str | None
-    """Only as long as nothing was proven."""
+    """Only as long as somebody was named and nothing proven."""
     other_way_url: str | None
     why: str | None
     may_remember: bool
@@ -93,7 +93,7 @@ class Question:
 
 
 def question(visit: Visit, step: Step, error: str | None = None) -> Question:
-    interaction = visit.interaction
+    interaction, claimant = visit.interaction, visit.known.claimant
     is_second = visit.is_second
     may_recover = Method.RECOVERY_CODE in visit.next.options and step is not Step.RECOVERY_CODE
     return Question(
@@ -101,11 +101,11 @@ def question(visit: Visit, step: Step, error: str | None = None) -> Question:
         csrf=visit.csrf,
         application=visit.asked.client.name,
         identifier=interaction.identifier or (visit.user.email if is_second else ""),
-        not_you_url=None if is_second else visit.url(Step.IDENTIFY),
+        not_you_url=None if is_second or claimant is None else visit.url(Step.IDENTIFY),
         other_way_url=visit.url(Step.OTHER_WAY) if len(visit.next.options) > 1 else None,
         why=why(visit),
         may_remember=is_second and visit.known.may_remember,
-        remember_days=visit.claimant.policy.remember_days,
+        remember_days=claimant.policy.remember_days if claimant else 0,
         error=error,
         lost_device_url=visit.url(Step.OTHER_WAY) if may_recover else None,
     )

@@ -91,6 +91,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "application": EVIL,
         "identifier": EVIL,
         "error": EVIL,
+        "passkey": SimpleNamespace(action="/", options={"challenge": EVIL}),
         "forgot_url": "/forgot",
         **LINKS,
     },
@@ -119,6 +120,19 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "login/recovery_code.html": QUESTION,
     "login/save_recovery_code.html": QUESTION | {"code": "ABCD-EFGH", "shown": "0"},
     "login/totp.html": QUESTION,
+    "login/passkey.html": {
+        **QUESTION,
+        "options": {"challenge": EVIL},
+        "is_second": True,
+        "identify_url": "/",
+    },
+    "login/enrol_passkey.html": {
+        **QUESTION,
+        "options": {"challenge": EVIL},
+        "name": EVIL,
+        "name_length": 64,
+        "may_choose": True,
+    },
 }
 MAIL = {
     "user_name": EVIL,
@@ -150,6 +164,7 @@ OPTIONAL = {
     "lost_device_url",
     "not_you_url",
     "other_way_url",
+    "passkey",
     "why",
 }
 BRAND = {
@@ -267,7 +282,8 @@ def test_fields_have_stable_ids_and_tell_password_managers_what_they_are(
     for text in rendered(name, "ja"):
         [tag] = re.findall(rf'<input id="{field}"[^>]*>', text)
         assert f'name="{field}"' in tag
-        assert f'autocomplete="{autocomplete}"' in tag
+        # `webauthn` behind it offers passkeys, too.
+        assert re.search(rf'autocomplete="{autocomplete}( webauthn)?"', tag)
         assert ('aria-describedby="problem"' in tag) == ('role="alert"' in text)
 
 

@@ -105,10 +105,8 @@ def _take_number(visit: Visit, pending: Pending | None) -> Interaction | Respons
     is_new = pending is None or pending.number != number
     if is_new and not texted.is_sent and texted.resend_at is not None:
         seconds = max(1, ceil((texted.resend_at - visit.now).total_seconds()))
-        error = gettext(
-            "We have just sent a code. Please wait %(seconds)s seconds, then try again."
-        )
-        return _form(visit, error=error % {"seconds": seconds})
+        told = gettext("We have just sent a code. Please wait %(seconds)s seconds, then try again.")
+        return _form(visit, error=told % {"seconds": seconds})
     return save(_noted(visit, Pending(visit.claimant.account, number)))
 
 

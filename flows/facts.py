@@ -17,7 +17,7 @@ from idp.accounts.claimants import Claimant
 from idp.interaction import Interaction
 from idp.oidc.authorize import Asked, choose, signed_in
 from idp.oidc.requirements import Need, demand, wanted_levels
-from idp.policy import SecondFactor
+from idp.policy import Method, Policy, SecondFactor
 from idp.services import Services
 
 
@@ -72,7 +72,7 @@ def gather(
         may_use_passkey=rules.passkeys,
         held=held,
         has_recovery_code=bool(held) and factors.has_recovery_code(services, claimant.account),
-        enrollable=tuple(m for m in policy.FACTORS if m in ENROLS and m in rules.factors),
+        enrollable=_enrollable(services, rules),
         asks_factor=asked_for is SecondFactor.ALWAYS
         or (asked_for is SecondFactor.NEW_BROWSER and not is_remembered),
         session_methods=session.methods if session else (),
@@ -85,6 +85,13 @@ def gather(
         may_remember=asked_for is SecondFactor.NEW_BROWSER and policy.remembers(rules, role),
         reason=_reason(interaction, asked, needs, asked_for),
     )
+
+
+def _enrollable(services: Services, rules: Policy) -> tuple[str, ...]:
+    offered = set(ENROLS) & rules.factors
+    if not services.settings.offers_sms:
+        offered -= {Method.SMS}
+    return tuple(method for method in policy.FACTORS if method in offered)
 
 
 def _claimant(

@@ -41,6 +41,10 @@ class Code:
     advice: str | None = None
     """What may help, in small print."""
     resend: Resend | None = None
+    comes_to_phone: bool = False
+    """A phone may fill it in."""
+    other_number: str | None = None
+    """The words of the button that goes back to the number; None: it cannot be changed here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,10 +56,10 @@ def parse(typed: str, country: str, allowed: Sequence[str]) -> str:
     is_mobile = library.number_type(number) in (
         mobile.MOBILE,
         mobile.FIXED_LINE_OR_MOBILE,
-        # Given out later than these tables were made.
+        # Given out later than these tables were made, and as long as others.
         mobile.UNKNOWN,
     )
-    if not is_mobile or not library.is_possible_number(number):
+    if not is_mobile or not library.is_possible_number_for_type(number, mobile.MOBILE):
         raise Refused("this is no mobile number", member="phone")
     return library.format_number(number, library.PhoneNumberFormat.E164)
 

@@ -13,6 +13,7 @@ import hmac
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -55,8 +56,9 @@ _NUMBER = Prepared(select(Phone.number).where(Phone.user_id == bindparam("user_i
 class Texted(NamedTuple):
     """What a page may say after a code was asked for."""
 
+    is_sent: bool
     is_available: bool
-    """False: no text message can be sent now; one that was sent before may still be used."""
+    """False: no text message can be sent now. One that was sent before may still be used."""
     resend_at: datetime | None
     """From when on another may be asked for; None when none was sent in this visit."""
 
@@ -82,25 +84,24 @@ def send(
 ) -> Texted:
     """Sends a code to a number of the claimant's, unless it is too soon or a cap is reached."""
 
-    def resend_at() -> datetime | None:
-        return sent_codes.resend_at(
-            services,
-            claimant,
-            Method.SMS,
-            interaction_id=interaction_id,
-            purpose=purpose,
-            source=source,
-            now=now,
-        )
-
     def deliver(session: Session, code: str) -> None:
         _queue(services, session, claimant.user, number, code, now)
 
-    asked = resend_at()
-    if asked is not None and now < asked:
-        return Texted(True, asked)
+    resend_at = partial(
+        sent_codes.resend_at,
+        services,
+        claimant,
+        Method.SMS,
+        interaction_id=interaction_id,
+        purpose=purpose,
+        source=source,
+        now=now,
+    )
+    before = resend_at()
+    if before is not None and now < before:
+        return Texted(False, True, before)
     if not services.settings.offers_sms or not _reserve(services, claimant, number, source, now):
-        return Texted(False, asked)
+        return Texted(False, False, before)
     sent = sent_codes.send(
         services,
         claimant,
@@ -112,8 +113,9 @@ def send(
         now=now,
         bound_to=number,
     )
+    after = resend_at()
     # Another tab may have sent one in this very moment.
-    return Texted(sent.is_sent or asked != resend_at(), resend_at())
+    return Texted(sent.is_sent, sent.is_sent or (before is None and after is not None), after)
 
 
 def check(

@@ -88,8 +88,8 @@ def test_somebody_signs_in_with_the_code_from_the_mail(by_mail: Installation) ->
     assert "We sent a code to a•••@a.example. Check your inbox." in page.page.html
     [sent] = mails(by_mail)
     assert sent["to"] == ALICE.email
-    assert re.fullmatch(r"\d{4} \d{4}", code_in(mail))
-    claims = claims_of(application, browser.submit(page, code=code_in(mail)))
+    assert re.fullmatch(r"\d{4} \d{4}", code_in(sent))
+    claims = claims_of(application, browser.submit(page, code=code_in(sent)))
     assert claims["sub"] == by_mail.sub(ALICE)
     assert claims["amr"] == ["email"]
     assert claims["acr"] == "urn:sekisho:acr:single"

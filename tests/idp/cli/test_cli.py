@@ -18,6 +18,7 @@ from idp.errors import SettingsError
 from idp.settings import Settings
 from keys.sealing import Sealer
 from tests.support.kit import ALICE, APPLICATIONS, C1, Installation, basic
+from tests.support.site import site
 
 ROOT = Path(__file__).parents[3]
 
@@ -583,6 +584,25 @@ def test_the_doctor_asks_real_servers(
     environ.setenv("SEKISHO_REDIS_URL", settings.redis_url)
     environ.setenv("SEKISHO_MASTER_KEY", settings.master_key)
     environ.setenv("SEKISHO_SMTP_URL", smtp_server.url.replace("smtp:", "smtp+plain:"))
-    found = findings(run("doctor", "--json"))
+    environ.setenv("SEKISHO_OUTBOUND_NETWORKS", "127.0.0.0/8,::1/128")
+    with site() as gateway:
+        environ.setenv("SEKISHO_SMS_URL", gateway.url("/send"))
+        found = findings(run("doctor", "--json"))
+        assert [(asked.method, asked.body) for asked in gateway.received] == [("HEAD", b"")]
     assert {result for result, _ in found.values()} == {"ok"}
     assert found["clock"] == ("ok", "")
+
+
+def test_the_doctor_says_what_is_wrong_with_text_messages(
+    run: Run, environ: pytest.MonkeyPatch
+) -> None:
+    assert findings(run("doctor", "--json"))["SMS"][0] == "note"
+    with site() as gateway:
+        environ.setenv("SEKISHO_SMS_URL", gateway.url("/send"))
+        result, advice = findings(run("doctor", "--json"))["SMS"]
+        assert (result, "SEKISHO_OUTBOUND_NETWORKS" in advice) == ("failed", True)
+        environ.setenv("SEKISHO_OUTBOUND_NETWORKS", "127.0.0.0/8,::1/128")
+        environ.setenv("SEKISHO_SMS_COUNTRIES", "*")
+        assert "fraud" in findings(run("doctor", "--json"))["SMS"][1]
+    environ.setenv("SEKISHO_SMS_URL", "twilio://AC1:hidden-word@")
+    assert "hidden-word" not in run("doctor", "--json").out

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.next_step import ENROLS, Facts
-from idp import assurance, policy, sessions, web
+from idp import assurance, policy, web
 from idp.accounts import browsers, claimants, factors
 from idp.accounts.claimants import Claimant
 from idp.interaction import Interaction
@@ -53,7 +53,7 @@ def gather(
     now: datetime,
 ) -> Known:
     needs_login = Need.LOGIN in needs or Need.ACCOUNT in needs
-    has_accounts = bool(asked.rows)
+    has_accounts = bool(asked.rows) or (Need.ACCOUNT in needs and _knows_accounts(services))
     claimant = _claimant(services, interaction, asked, needs_login)
     if claimant is None:
         return Known(Facts(needs=needs, has_accounts=has_accounts), None)
@@ -98,6 +98,10 @@ def _claimant(
     return claimants.meet(services, interaction.identifier) if interaction.identifier else None
 
 
+def _knows_accounts(services: Services) -> bool:
+    return bool(browsers.accounts(services.database.reader, web.cookie(web.DEVICE_COOKIE)))
+
+
 def _is_remembered(services: Services, claimant: Claimant, now: datetime) -> bool:
     device = web.cookie(web.DEVICE_COOKIE)
     if device is None or claimant.user is None:
@@ -105,7 +109,7 @@ def _is_remembered(services: Services, claimant: Claimant, now: datetime) -> boo
     row = browsers.KNOWN.one(
         services.database.reader,
         user_id=claimant.user.id,
-        secret_hash=sessions.browser_hash(device),
+        secret_hash=browsers.device_hash(device),
     )
     return browsers.is_remembered(row, claimant.policy, claimant.user.role, now)
 

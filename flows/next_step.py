@@ -80,7 +80,7 @@ class Facts:
     needs: Sequence[Need]
     """What is missing, judged for the interaction's session."""
     has_accounts: bool
-    """Whether somebody is signed in on this browser."""
+    """Whether somebody is signed in on this browser, or was before."""
     login_method: str = Method.PASSWORD
     """How the claimant signs in."""
     may_use_passkey: bool = False

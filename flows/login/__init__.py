@@ -21,6 +21,7 @@ from flows.login import (
     enrol,
     enrol_totp,
     identify,
+    other_way,
     password,
     recovery_code,
     save_recovery_code,
@@ -46,6 +47,8 @@ class Page:
     """What was sent: the interaction as it now is, or the page again with what was wrong."""
     also_at: frozenset[Step] = frozenset()
     """The page is open while one of these is next, too, as long as nothing was proven."""
+    is_open_after_proofs: bool = False
+    """`also_at` holds after something was proven as well."""
 
 
 FIRST = frozenset({Step.PASSWORD, Step.EMAIL_CODE, Step.TOTP, Step.PASSKEY})
@@ -60,6 +63,9 @@ PAGES = {
     Step.ENROL_TOTP: Page(enrol_totp.show, enrol_totp.take),
     Step.SAVE_RECOVERY_CODE: Page(save_recovery_code.show, save_recovery_code.take),
     Step.VERIFY_ADDRESS: Page(verify_address.show, verify_address.take),
+    Step.OTHER_WAY: Page(
+        other_way.show, other_way.take, also_at=other_way.IS_OPEN_AT, is_open_after_proofs=True
+    ),
     Step.CONSENT: Page(consent.show, consent.take),
 }
 BY_NAME = {step.value: step for step in PAGES}
@@ -150,5 +156,5 @@ def _find(interaction_id: str, name: str) -> tuple[Page, Interaction | None]:
 def _is_open(page: Page, visit: Visit) -> bool:
     upcoming = visit.next.step
     return page is PAGES.get(upcoming) or (
-        upcoming in page.also_at and not visit.interaction.proofs
+        upcoming in page.also_at and (page.is_open_after_proofs or not visit.interaction.proofs)
     )

@@ -10,6 +10,7 @@ Source: NIST SP 800-63B-4, 5.1 (remembering a browser is no authentication).
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,6 +69,18 @@ ACCOUNTS = Prepared(
     .order_by(Browser.last_seen_at.desc())
     .limit(10)
 )
+
+
+def accounts(engine: Any, device: str | None) -> list[Any]:
+    """Rows of ACCOUNTS of the browser that has this cookie, the last used first."""
+    if device is None:
+        return []
+    return ACCOUNTS.all(engine, secret_hash=device_hash(device))
+
+
+def device_hash(device: str) -> bytes:
+    """How the value of a device cookie is stored."""
+    return hashlib.sha256(device.encode("utf-8", "surrogatepass")).digest()
 
 
 def is_remembered(row: Any | None, rules: Policy, role: str, now: datetime) -> bool:

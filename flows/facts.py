@@ -15,6 +15,7 @@ from idp import assurance, policy, web
 from idp.accounts import browsers, claimants, factors
 from idp.accounts.claimants import Claimant
 from idp.interaction import Interaction
+from idp.oidc import own
 from idp.oidc.authorize import Asked, choose, signed_in
 from idp.oidc.requirements import Need, demand, wanted_levels
 from idp.policy import SecondFactor
@@ -28,6 +29,7 @@ class Reason(enum.Enum):
     ORGANIZATION = "organization"
     APPLICATION = "application"
     CONFIRM = "confirm"
+    OWN_ACCOUNT = "own_account"
     TOO_LONG_AGO = "too_long_ago"
 
 
@@ -65,6 +67,7 @@ def gather(
     is_remembered = is_proven and _is_remembered(services, claimant, now)
     asked_for = _demand(interaction, asked, claimant, held) if needs_login else SecondFactor.OFF
     session = None if needs_login else signed_in(services, choose(asked, interaction.session_id))
+    enrollable = tuple(m for m in policy.FACTORS if m in ENROLS and m in rules.factors)
     facts = Facts(
         needs=needs,
         has_accounts=has_accounts,
@@ -72,9 +75,10 @@ def gather(
         may_use_passkey=rules.passkeys,
         held=held,
         has_recovery_code=bool(held) and factors.has_recovery_code(services, claimant.account),
-        enrollable=tuple(m for m in policy.FACTORS if m in ENROLS and m in rules.factors),
+        enrollable=enrollable,
         asks_factor=asked_for is SecondFactor.ALWAYS
         or (asked_for is SecondFactor.NEW_BROWSER and not is_remembered),
+        enrols=_enrols(interaction, enrollable),
         session_methods=session.methods if session else (),
         wants_multiple=assurance.MULTIPLE in wanted_levels(asked.request, asked.client),
     )
@@ -96,6 +100,13 @@ def _claimant(
     if interaction.user_id is not None and interaction.proofs:
         return claimants.named(services, interaction.user_id)
     return claimants.meet(services, interaction.identifier) if interaction.identifier else None
+
+
+def _enrols(interaction: Interaction, enrollable: Sequence[str]) -> str:
+    kind = interaction.parameters.get("enrols", "")
+    if not own.is_own(interaction.parameters) or interaction.enrolled or kind not in enrollable:
+        return ""
+    return kind
 
 
 def _knows_accounts(services: Services) -> bool:
@@ -129,6 +140,8 @@ def _demand(
 def _reason(
     interaction: Interaction, asked: Asked, needs: Sequence[Need], asked_for: SecondFactor
 ) -> Reason | None:
+    if own.is_own(interaction.parameters):
+        return Reason.OWN_ACCOUNT if asked.rows else None
     if Need.ASSURANCE in needs:
         return Reason.APPLICATION
     if Need.FACTOR in needs or asked_for is SecondFactor.ALWAYS:

@@ -90,6 +90,8 @@ class Facts:
     has_recovery_code: bool = False
     enrollable: tuple[str, ...] = ()
     """The kinds that policy allows to be set up."""
+    enrols: str = ""
+    """The kind that the person came to set up, as long as it is not done."""
     asks_factor: bool = False
     """Whether this sign-in takes a second factor."""
     session_methods: tuple[str, ...] = ()
@@ -137,6 +139,8 @@ def next_step(
         return Next(Step.REFUSED, "access_denied")
     if Need.CONSENT in needs:
         return Next(Step.CONSENT)
+    if facts.enrols:
+        return Next(ENROLS[facts.enrols], options=(facts.enrols,))
     return Next(Step.DONE)
 
 

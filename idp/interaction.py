@@ -44,6 +44,8 @@ class Interaction:
     """The method that the person chose among those offered; empty: what comes first."""
     remembers: bool = False
     """Whether the person wishes this browser to be remembered."""
+    enrolled: bool = False
+    """Whether a factor was set up in this very visit."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """What one page has to know when its form comes back, by page: the challenge of a passkey, the
     sealed secret of an app that is being set up. No decision looks at it."""
@@ -114,6 +116,7 @@ def _encode(interaction: Interaction) -> bytes:
         "u": interaction.user_id,
         "w": interaction.wanted,
         "r": interaction.remembers,
+        "e": interaction.enrolled,
         "n": dict(interaction.notes),
         "f": [[proof.method, proof.at.timestamp()] for proof in interaction.proofs],
     }
@@ -143,6 +146,7 @@ def _decode(
         # Not there when a process of the release before wrote it.
         wanted=record.get("w", ""),
         remembers=record.get("r", False),
+        enrolled=record.get("e", False),
         notes=record.get("n", {}),
         proofs=tuple(
             Proof(method, datetime.fromtimestamp(at, tz=now.tzinfo)) for method, at in record["f"]

@@ -33,7 +33,7 @@ from flows.login.visit import Visit
 from flows.next_step import Step, next_step
 from idp import web
 from idp.interaction import Interaction
-from idp.oidc import authorize, respond, resume
+from idp.oidc import respond, resume
 from idp.oidc.authorize import Refusal
 from idp.oidc.request import Untrusted
 
@@ -115,7 +115,7 @@ def judge(interaction: Interaction) -> Visit | Response:
     services = web.services()
     now = services.clock.now()
     try:
-        asked = authorize.ask(services, interaction.parameters, web.session_secret(), now)
+        asked = resume.ask(interaction, now)
     except Untrusted as failure:
         return respond.untrusted(failure)
     except Refusal as refusal:

@@ -85,7 +85,9 @@ def _setting_up() -> dict[str, tuple[str, str]]:
     return {
         Method.PASSKEY: (
             gettext("Passkey"),
-            gettext("Sign in with your fingerprint, your face, your screen lock or a security key."),
+            gettext(
+                "Sign in with your fingerprint, your face, your screen lock or a security key."
+            ),
         ),
         Method.TOTP: (
             gettext("Authenticator app"),

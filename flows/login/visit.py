@@ -9,7 +9,7 @@ from typing import Any
 from flask import request
 
 from flows.facts import Known, Reason
-from flows.next_step import Next, Step
+from flows.next_step import ENROLS, Next, Step
 from idp import interaction as interactions
 from idp import web
 from idp.accounts.attempts import Source
@@ -122,6 +122,8 @@ def why(visit: Visit) -> str | None:
             return gettext("This application asks for a second confirmation.")
         case Reason.CONFIRM:
             return gettext("The application asks you to confirm that it is you.")
+        case Reason.OWN_ACCOUNT:
+            return gettext("Before you change how your account is protected, confirm it is you.")
         case Reason.TOO_LONG_AGO:
             return gettext("Your last sign-in was too long ago for this application.")
         case _:
@@ -139,6 +141,7 @@ def proven(visit: Visit, user_id: str, proof: Proof) -> Interaction:
             proofs=(*interaction.proofs, proof),
             wanted="",
             remembers=interaction.remembers or "remember" in request.form,
+            enrolled=interaction.enrolled or visit.next.step in ENROLS.values(),
         )
     )
 

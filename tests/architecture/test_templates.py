@@ -75,6 +75,12 @@ CONTEXTS: dict[str, dict[str, Any]] = {
             SimpleNamespace(id="s1", name=EVIL, email="a@a.test", organization=EVIL, signed_in=True)
         ],
     },
+    "login/other_way.html": {
+        "question": SimpleNamespace(**QUESTION),
+        "title": EVIL,
+        "ways": [SimpleNamespace(method="otp", title=EVIL, sentence=EVIL)],
+        "back_url": "/",
+    },
     "login/consent.html": {
         "action": "/",
         "csrf": "t",
@@ -89,6 +95,9 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "application": EVIL,
         "identifier": EVIL,
         "error": EVIL,
+        "accounts": [
+            SimpleNamespace(id="s1", name=EVIL, email="a@a.test", organization=EVIL, signed_in=True)
+        ],
         "forgot_url": "/forgot",
         **LINKS,
     },
@@ -133,6 +142,7 @@ OPTIONAL = {
     "other_way_url",
     "why",
 }
+LISTS = {"accounts"}
 BRAND = {
     "organization": EVIL,
     "logo_url": None,
@@ -166,7 +176,9 @@ def variants(name: str) -> Iterator[dict[str, Any]]:
         yield {**MAIL, "place": "", "purpose": "verify"}
         return
     full = CONTEXTS[name]
-    for page in (full, {key: None if key in OPTIONAL else full[key] for key in full}):
+    least = {key: None if key in OPTIONAL else full[key] for key in full}
+    least |= {key: [] for key in LISTS & set(full)}
+    for page in (full, least):
         for brand in (BRAND, dict.fromkeys(BRAND)):
             yield {
                 "page": SimpleNamespace(**page),

@@ -18,7 +18,7 @@ from idp.interaction import Interaction
 from idp.oidc import own
 from idp.oidc.authorize import Asked, choose, signed_in
 from idp.oidc.requirements import Need, demand, wanted_levels
-from idp.policy import SecondFactor
+from idp.policy import Method, SecondFactor
 from idp.services import Services
 
 
@@ -104,9 +104,9 @@ def _claimant(
 
 def _enrols(interaction: Interaction, enrollable: Sequence[str]) -> str:
     kind = interaction.parameters.get("enrols", "")
-    if not own.is_own(interaction.parameters) or interaction.enrolled or kind not in enrollable:
+    if not own.is_own(interaction.parameters) or kind in interaction.enrolled:
         return ""
-    return kind
+    return kind if kind in (*enrollable, Method.RECOVERY_CODE) else ""
 
 
 def _knows_accounts(services: Services) -> bool:

@@ -64,6 +64,8 @@ ENROLS: dict[str, Step] = {
     Method.SMS: Step.ENROL_PHONE,
 }
 """Where each method is set up. For a mailed code nobody has to."""
+SETS_UP: dict[str, Step] = {**ENROLS, Method.RECOVERY_CODE: Step.SAVE_RECOVERY_CODE}
+"""What somebody may come to set up by themselves."""
 _DUE = (
     (Need.VERIFY_ADDRESS, Step.VERIFY_ADDRESS),
     (Need.CHANGE_PASSWORD, Step.CHANGE_PASSWORD),
@@ -140,7 +142,7 @@ def next_step(
     if Need.CONSENT in needs:
         return Next(Step.CONSENT)
     if facts.enrols:
-        return Next(ENROLS[facts.enrols], options=(facts.enrols,))
+        return Next(SETS_UP[facts.enrols], options=(facts.enrols,))
     return Next(Step.DONE)
 
 

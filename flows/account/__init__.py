@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from flows.account import browsers, factors, recovery_code, security
+from flows.account import browsers, factors, security
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 blueprint.add_url_rule("/security", "security", security.show, methods=["GET"])
 blueprint.add_url_rule("/security/browsers", "browsers", browsers.forget, methods=["POST"])
-blueprint.add_url_rule("/security/recovery_code", "renew", recovery_code.renew, methods=["POST"])
 blueprint.add_url_rule("/security/factors", "add_factor", factors.add, methods=["POST"])
 blueprint.add_url_rule(
     "/security/factors/<kind>/<factor_id>", "factor", factors.show, methods=["GET"]

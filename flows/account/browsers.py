@@ -72,4 +72,4 @@ def forget() -> Response:
                 request_id=web.request_id(),
                 count=count,
             )
-    return visitor.back("forgotten")
+    return visitor.back("all_forgotten" if wanted == EVERY else "forgotten")

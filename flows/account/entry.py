@@ -96,7 +96,8 @@ def enter(path: str = HOME, *, enrols: str = "") -> Visitor | Response:
     """
     services = web.services()
     now = services.clock.now()
-    named = request.values.get("account", "")
+    sent = request.form if request.method == "POST" else request.args
+    named = sent.get("account", "")
     given = own.parameters(path, chooses=named == ANOTHER, enrols=enrols)
     asked = own.ask(services, given, gettext("your account"), web.session_secret())
     row = choose(asked, named) if named else None

@@ -64,7 +64,7 @@ PAGES = {
     Step.SAVE_RECOVERY_CODE: Page(save_recovery_code.show, save_recovery_code.take),
     Step.VERIFY_ADDRESS: Page(verify_address.show, verify_address.take),
     Step.OTHER_WAY: Page(
-        other_way.show, other_way.take, also_at=other_way.IS_OPEN_AT, is_open_after_proofs=True
+        other_way.show, other_way.take, also_at=other_way.OPEN_AT, is_open_after_proofs=True
     ),
     Step.CONSENT: Page(consent.show, consent.take),
 }

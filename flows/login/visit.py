@@ -134,6 +134,8 @@ def proven(visit: Visit, user_id: str, proof: Proof) -> Interaction:
     """The interaction with one more proof of this user, saved. The choice of a method was for this
     proof; the next is asked anew. A tick at "remember this browser" is kept."""
     interaction = visit.interaction
+    if visit.next.step in ENROLS.values():
+        interaction = interactions.has_enrolled(interaction, proof.method)
     return save(
         replace(
             interaction,
@@ -141,7 +143,6 @@ def proven(visit: Visit, user_id: str, proof: Proof) -> Interaction:
             proofs=(*interaction.proofs, proof),
             wanted="",
             remembers=interaction.remembers or "remember" in request.form,
-            enrolled=interaction.enrolled or visit.next.step in ENROLS.values(),
         )
     )
 

@@ -111,7 +111,8 @@ def remembered_until(row: Any, rules: Policy) -> datetime:
     """Until when a remembered browser waives the factor: as long as policy says since it was last
     used, and never longer than ABSOLUTE since the factor was shown."""
     unused: datetime = row.last_seen_at + timedelta(days=rules.remember_days)
-    return min(unused, row.remembered_at + ABSOLUTE)
+    longest: datetime = row.remembered_at + ABSOLUTE
+    return min(unused, longest)
 
 
 def remembered(engine: Any, user_id: str, rules: Policy, role: str, now: datetime) -> list[Any]:

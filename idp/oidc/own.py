@@ -9,9 +9,9 @@ Source: OWASP ASVS 5.0, 7.5.1 and 7.5.3 (full authentication before sensitive ch
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import literal, select
@@ -19,8 +19,8 @@ from sqlalchemy import literal, select
 from idp import assurance, sessions
 from idp.accounts import claimants, factors
 from idp.db import Prepared
+from idp.oidc import client
 from idp.oidc.authorize import OPEN_SESSION, Asked
-from idp.oidc.client import Client
 from idp.oidc.request import AuthorizationRequest, Destination
 from idp.policy import SecondFactor
 from idp.services import Services
@@ -28,29 +28,19 @@ from idp.services import Services
 CLIENT_ID: Final = "(account)"
 FRESH_SECONDS = 600
 """How old the proof behind a look at the account may be."""
-_CLIENT = Client(
-    id=CLIENT_ID,
-    name=CLIENT_ID,
-    redirect_uris=frozenset(),
-    post_logout_redirect_uris=frozenset(),
-    auth_method="none",
-    secret_hash=None,
-    organization_id=None,
-    is_first_party=True,
-    requires_pkce=True,
-    id_token_alg="RS256",
-    id_token_minutes=None,
-    has_userinfo=False,
-    claims_in_id_token=False,
-    default_max_age=None,
-    require_auth_time=False,
-    default_acr_values=(),
-    second_factor=None,
-    web_origins=frozenset(),
-    is_native=False,
-    has_short_secret=False,
-    policy_uri=None,
-    tos_uri=None,
+_CLIENT = client.parse(
+    CLIENT_ID,
+    json.dumps(
+        {
+            "application_type": "web",
+            "token_endpoint_auth_method": "none",
+            "redirect_uris": [],
+            "first_party": True,
+            "userinfo": False,
+        }
+    ),
+    None,
+    None,
 )
 _SESSIONS = Prepared(
     select(*OPEN_SESSION.c, literal(None).label("granted")).order_by(

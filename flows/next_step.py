@@ -142,7 +142,7 @@ def next_step(
     if Need.CONSENT in needs:
         return Next(Step.CONSENT)
     if facts.enrols:
-        return Next(SETS_UP[facts.enrols], options=(facts.enrols,))
+        return _set_up((*facts.session_methods, *shown), wanted, facts)
     return Next(Step.DONE)
 
 
@@ -170,6 +170,14 @@ def _step_up(shown: Sequence[str], wanted: str, facts: Facts) -> Next:
     if not lacks_factor and not (for_level and assurance.acr(methods) != assurance.MULTIPLE):
         return Next(Step.STRENGTHEN)
     return _second(methods, wanted, facts, for_level=for_level)
+
+
+def _set_up(methods: Sequence[str], wanted: str, facts: Facts) -> Next:
+    """What the person came to set up; who has a factor has shown one, or the recovery code."""
+    guards = [method for method in facts.held if method in ENROLS]
+    if guards and not {*guards, Method.RECOVERY_CODE}.intersection(methods):
+        return _one_of(guards, wanted)
+    return Next(SETS_UP[facts.enrols], options=(facts.enrols,))
 
 
 def _second(methods: Sequence[str], wanted: str, facts: Facts, *, for_level: bool) -> Next:

@@ -83,9 +83,7 @@ def _done() -> dict[str, str]:
 
 def _when_asked(visitor: Visitor, *, has_any: bool) -> str:
     if not has_any:
-        return gettext(
-            "Nothing is set up. With one of these, nobody gets in who only knows a secret."
-        )
+        return gettext("Nothing is set up yet. Add one, and a stolen password opens nothing.")
     if visitor.policy.second_factor is SecondFactor.ALWAYS:
         return gettext("You are asked for one of these each time you sign in.")
     return gettext("You are asked for one of these on browsers that are not remembered.")

@@ -1,4 +1,6 @@
-"""The first page: who are you? Looks nobody up, so it cannot tell who exists (EN-01)."""
+"""The first page: who are you? Offers the accounts that signed in on this browser before, and
+looks nobody else up, so it cannot tell who exists (EN-01).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from typing import Any
 
 from flask import Response, request
 
-from flows.login import passkey
+from flows.login import accounts, passkey
+from flows.login.accounts import Account
 from flows.login.visit import Visit, save
 from flows.next_step import Step
 from idp import web
@@ -34,6 +37,7 @@ class IdentifyPage:
     identifier: str
     error: str | None
     passkey: OfferedPasskey | None
+    accounts: list[Account]
     forgot_url: str | None = None
 
 
@@ -51,6 +55,7 @@ def show(visit: Visit, *, error: str | None = None, typed: str | None = None) ->
             identifier=prefill if typed is None else typed,
             error=error,
             passkey=_offered_passkey(visit),
+            accounts=accounts.offered(visit) if _offers(visit) else [],
         ),
     )
 
@@ -68,7 +73,18 @@ def _offered_passkey(visit: Visit) -> OfferedPasskey | None:
     return OfferedPasskey(visit.url(Step.PASSKEY), passkey.options(visit))
 
 
+def _offers(visit: Visit) -> bool:
+    """Whether the list helps: the application did not say who, and the person did not just say
+    "another account"."""
+    said_another = visit.interaction.account_chosen and not visit.interaction.identifier
+    return not visit.asked.request.login_hint and not said_another
+
+
 def take(visit: Visit) -> Interaction | Response:
+    if "remove" in request.form:
+        return accounts.remove(visit, request.form["remove"])
+    if "account" in request.form:
+        return accounts.pick(visit, request.form["account"]) or show(visit)
     typed = request.form.get("identifier", "").strip()
     if not typed or len(typed) > MAXIMUM or not typed.isprintable():
         return show(

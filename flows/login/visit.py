@@ -125,6 +125,8 @@ def why(visit: Visit) -> str | None:
             return gettext("This application asks for a second confirmation.")
         case Reason.CONFIRM:
             return gettext("The application asks you to confirm that it is you.")
+        case Reason.OWN_ACCOUNT:
+            return gettext("Before you change how your account is protected, confirm it is you.")
         case Reason.TOO_LONG_AGO:
             return gettext("Your last sign-in was too long ago for this application.")
         case _:
@@ -135,6 +137,8 @@ def proven(visit: Visit, user_id: str, proof: Proof) -> Interaction:
     """The interaction with one more proof of this user, saved. The choice of a method was for this
     proof; the next is asked anew. A tick at "remember this browser" is kept."""
     interaction = visit.interaction
+    if visit.next.step in ENROLS.values():
+        interaction = interactions.has_enrolled(interaction, proof.method)
     return save(
         replace(
             interaction,

@@ -77,6 +77,12 @@ CONTEXTS: dict[str, dict[str, Any]] = {
             SimpleNamespace(id="s1", name=EVIL, email="a@a.test", organization=EVIL, signed_in=True)
         ],
     },
+    "login/other_way.html": {
+        "question": SimpleNamespace(**QUESTION),
+        "title": EVIL,
+        "ways": [SimpleNamespace(method="otp", title=EVIL, sentence=EVIL)],
+        "back_url": "/",
+    },
     "login/consent.html": {
         "action": "/",
         "csrf": "t",
@@ -92,6 +98,9 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "identifier": EVIL,
         "error": EVIL,
         "passkey": SimpleNamespace(action="/", options={"challenge": EVIL}),
+        "accounts": [
+            SimpleNamespace(id="s1", name=EVIL, email="a@a.test", organization=EVIL, signed_in=True)
+        ],
         "forgot_url": "/forgot",
         **LINKS,
     },
@@ -167,6 +176,7 @@ OPTIONAL = {
     "passkey",
     "why",
 }
+LISTS = {"accounts"}
 BRAND = {
     "organization": EVIL,
     "logo_url": None,
@@ -200,7 +210,9 @@ def variants(name: str) -> Iterator[dict[str, Any]]:
         yield {**MAIL, "place": "", "purpose": "verify"}
         return
     full = CONTEXTS[name]
-    for page in (full, {key: None if key in OPTIONAL else full[key] for key in full}):
+    least = {key: None if key in OPTIONAL else full[key] for key in full}
+    least |= {key: [] for key in LISTS & set(full)}
+    for page in (full, least):
         for brand in (BRAND, dict.fromkeys(BRAND)):
             yield {
                 "page": SimpleNamespace(**page),

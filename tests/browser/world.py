@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pyotp
-from sqlalchemy import delete
+from sqlalchemy import delete, select, update
 
 from idp import interaction as interactions
-from idp import notices
+from idp import notices, outbox
 from idp.accounts import organizations, passkeys, users
 from idp.accounts.attempts import Source
 from idp.accounts.passkeys import NewKey
+from idp.accounts.users import Action
+from idp.outbox import OutboxRow
+from idp.policy import Method
 from idp.throttle import FailureRow
 from tests.support.pages import identify, sign_in
 from tests.support.running import ORGANIZATION, PASSWORD, Installation, RegisteredClient
@@ -30,6 +34,8 @@ ALICE = "alice@example.com"
 KEIKO = "keiko@example.com"
 # Nobody's consent is ever kept for this one.
 CAROL = "carol@example.com"
+# Signs in with a mailed code.
+DANA = "dana@example.com"
 LONG = "konstantinopolitanischer.dudelsackpfeifenmacher@verwaltung.buero.example.com"
 LONG_NAME = "株式会社さくら国際総合物流サービス東日本統括本部 経理部 山田 太郎左衛門之助"
 VERIFIER = "a-verifier-of-forty-three-characters-at-least"
@@ -120,6 +126,13 @@ def make_world(installation: Installation, site: Site) -> World:
     installation.add_users(ALICE, CAROL, KEIKO)
     _add_passkey(installation)
     installation.add_users(LONG, name=LONG_NAME)
+    installation.add_users(DANA, name="Dana Field")
+    with installation.services() as built, built.database.transaction() as session:
+        session.execute(
+            update(users.User)
+            .where(users.User.email == DANA)
+            .values(login_method=Method.EMAIL_CODE, password_hash=None)
+        )
     redirect_uris = [site.url("/callback")]
     ours = installation.add_client(
         "Expenses",
@@ -206,6 +219,23 @@ def to_password(world: World, page: "Page", identifier: str) -> None:
     identify(page, identifier)
 
 
+def to_code(world: World, page: "Page", identifier: str = DANA) -> None:
+    page.goto(world.authorize())
+    page.fill("#identifier", identifier)
+    page.click("#continue")
+    page.wait_for_selector("#code")
+
+
+def mailed_code(world: World) -> str:
+    """The code of the newest mail, as it is written there."""
+    with world.installation.services() as built, built.database.transaction() as session:
+        newest = session.scalars(select(OutboxRow).order_by(OutboxRow.created_at.desc())).first()
+        assert newest is not None
+        text = outbox.open_payload(newest, built.sealer)["text"]
+    [code] = re.findall(r"^    ([\d ]+)$", text, re.M)
+    return str(code)
+
+
 def to_accounts(world: World, page: "Page") -> None:
     """Two people are signed in, and the application wants a choice."""
     for email in (ALICE, LONG):
@@ -249,6 +279,30 @@ def sign_in_tour(world: World, page: "Page") -> Iterator[str]:
     page.click("#continue")
     page.wait_for_selector("#deny")
     yield "consent"
+
+
+def mailed_code_tour(world: World, page: "Page") -> Iterator[str]:
+    to_code(world, page)
+    yield "mailed code"
+    page.fill("#code", "0000 0000")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "mailed code refused"
+    with world.installation.services() as built, built.database.transaction() as session:
+        user = users.find(session, DANA)
+        users.require(session, user.id, Action.VERIFY_ADDRESS)
+        user.login_method = Method.PASSWORD
+        user.password_hash = users.find(session, ALICE).password_hash
+    try:
+        page.goto(world.authorize(prompt="login"))
+        sign_in(page, DANA)
+        page.wait_for_selector("#code")
+        yield "address to verify"
+    finally:
+        with world.installation.services() as built, built.database.transaction() as session:
+            user = users.find(session, DANA)
+            users.is_done(session, user.id, Action.VERIFY_ADDRESS)
+            user.login_method, user.password_hash = Method.EMAIL_CODE, None
 
 
 def sign_out_tour(world: World, page: "Page") -> Iterator[str]:
@@ -349,6 +403,7 @@ def other_tour(world: World, page: "Page") -> Iterator[str]:
 
 TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
     "signing in": sign_in_tour,
+    "mailed codes": mailed_code_tour,
     "signing out": sign_out_tour,
     "returning": return_tour,
     "second factor": factor_tour,

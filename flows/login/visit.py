@@ -9,7 +9,7 @@ from typing import Any
 from flask import request
 
 from flows.facts import Known, Reason
-from flows.next_step import Next, Step
+from flows.next_step import ENROLS, Next, Step
 from idp import interaction as interactions
 from idp import web
 from idp.accounts.attempts import Source
@@ -113,7 +113,10 @@ def question(visit: Visit, step: Step, error: str | None = None) -> Question:
 
 def why(visit: Visit) -> str | None:
     """Why this is asked, in one line: only where somebody may wonder."""
-    match visit.known.reason:
+    reason = visit.known.reason
+    if reason is Reason.NEW_BROWSER and visit.next.step in (Step.ENROL, *ENROLS.values()):
+        reason = Reason.ORGANIZATION  # A rule has it set up, whatever the browser.
+    match reason:
         case Reason.NEW_BROWSER:
             return gettext("You are new on this browser, so we ask once more.")
         case Reason.ORGANIZATION:

@@ -179,24 +179,27 @@ def add(
             return False
         if _count(session, user.id) >= PER_USER:
             raise Refused(f"there are at most {PER_USER} authenticator apps", member="count")
-        session.add(
-            Authenticator(
-                id=proposal.id,
-                user_id=user.id,
-                name=name,
-                sealed_secret=services.sealer.seal(
-                    proposal.secret.encode(), context=_context(user.id, proposal.id)
-                ),
-                last_step=step,
-                created_at=now,
-                last_used_at=now,
-            )
-        )
+        session.add(_row(services, user.id, proposal, name=name, step=step, now=now))
         recovery_codes.demand(session, user.id)
         credentials.tell_added(
             services, session, user, method=Method.TOTP, name=name, source=source, now=now
         )
     return True
+
+
+def _row(
+    services: Services, user_id: str, proposal: Proposal, *, name: str, step: int, now: datetime
+) -> Authenticator:
+    context = _context(user_id, proposal.id)
+    return Authenticator(
+        id=proposal.id,
+        user_id=user_id,
+        name=name,
+        sealed_secret=services.sealer.seal(proposal.secret.encode(), context=context),
+        last_step=step,
+        created_at=now,
+        last_used_at=now,
+    )
 
 
 # Keeping them ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flows.login import BY_NAME
 from tests.support.kit import ALICE, C1, C3, Installation, RelyingParty
 
 
@@ -40,7 +41,7 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", 
 SAFE = ("GET", "HEAD", "OPTIONS")
 # Why a POST without a token of ours is harmless: OpenID Connect has others send it.
 EXEMPT = {"/authorize", "/end_session", "/token", "/userinfo"}
-PAGES = ("account", "identify", "password", "consent")
+PAGES = tuple(BY_NAME)
 
 
 @pytest.fixture

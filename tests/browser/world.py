@@ -2,15 +2,18 @@
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
+import pyotp
 from sqlalchemy import delete
 
+from idp import interaction as interactions
 from idp import notices
-from idp.accounts import users
+from idp.accounts import organizations, users
 from idp.throttle import FailureRow
 from tests.support.pages import identify, sign_in
 from tests.support.running import PASSWORD, Installation, RegisteredClient
@@ -122,6 +125,41 @@ def _send_mail(installation: Installation) -> None:
         )
 
 
+def with_second_factor(world: World, email: str, *factors: str) -> str:
+    """A new person, of an organisation that demands one of these factors on new browsers."""
+    rules = {"second_factor": "new_browser", "factors": list(factors)}
+    with world.installation.services() as built, built.database.transaction() as session:
+        now = built.clock.now()
+        owner = organizations.add(session, f"さくら物流 {secrets.token_hex(2)}", now=now)
+        organizations.change_policy(session, owner, rules, actor="test", now=now)
+        users.add(
+            session,
+            email,
+            organization=owner,
+            name="Hanako Yamada",
+            now=now,
+            password_hash=built.passwords.hash(PASSWORD),
+            email_verified=True,
+        )
+    return email
+
+
+def want(world: World, page: "Page", method: str) -> None:
+    """Goes to the page of another method, as the choice of other ways leads there."""
+    visit_id = urlsplit(page.url).path.split("/")[2]
+    secret = next(c["value"] for c in page.context.cookies() if c["name"] == "sekisho-browser")
+    with world.installation.services() as built:
+        visit = interactions.load(
+            built.state,
+            visit_id,
+            browser=hashlib.sha256(secret.encode()).hexdigest(),
+            now=built.clock.now(),
+        )
+        assert visit is not None
+        assert interactions.save(built.state, replace(visit, wanted=method))
+    page.goto(f"{world.base_url}/login/{visit_id}")
+
+
 # The ways to the pages ---------------------------------------------------------------------------
 
 
@@ -198,6 +236,45 @@ def return_tour(world: World, page: "Page") -> Iterator[str]:
     yield "form post"
 
 
+def factor_tour(world: World, page: "Page") -> Iterator[str]:
+    email = with_second_factor(world, f"{secrets.token_hex(4)}.{LONG}", "passkey", "otp", "sms")
+    page.goto(world.authorize())
+    sign_in(page, email)
+    page.wait_for_selector("[value=otp]")
+    yield "kinds of second factors"
+    page.click("[value=otp]")
+    page.wait_for_selector(".qr svg")
+    page.click("summary")
+    yield "setting up an app"
+    page.fill("#code", "000000")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "setting up refused"
+    page.click("summary")
+    secret = page.inner_text("#key").replace(" ", "")
+    page.fill("#code", pyotp.TOTP(secret).now())
+    page.click("#continue")
+    page.wait_for_selector("#recovery")
+    yield "recovery code"
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "recovery code not saved"
+    page.check("#saved")
+    page.click("#continue")
+    page.wait_for_selector("text=Signed in")
+    page.context.clear_cookies()
+    page.goto(world.authorize())
+    sign_in(page, email)
+    page.wait_for_selector("#lost-device")
+    yield "code of the app"
+    page.fill("#code", "1234")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "code refused"
+    want(world, page, "recovery")
+    yield "lost device"
+
+
 def other_tour(world: World, page: "Page") -> Iterator[str]:
     page.goto(world.base_url + "/demo/mails")
     yield "mails of the demo"
@@ -213,5 +290,6 @@ TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
     "signing in": sign_in_tour,
     "signing out": sign_out_tour,
     "returning": return_tour,
+    "second factor": factor_tour,
     "other pages": other_tour,
 }

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from flows.login import BY_NAME
 from tests.support.kit import (
     A1,
     ADAM,
@@ -22,7 +23,7 @@ from tests.support.kit import (
     RelyingParty,
 )
 
-STEPS = ("account", "identify", "password", "consent")
+STEPS = tuple(BY_NAME)
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_after_the_password_the_consent_cannot_be_skipped(
     assert silent.error == "consent_required"
 
 
-@pytest.mark.parametrize("page", ["done", "open_session", "refused", "totp", "", "..", "Password"])
+@pytest.mark.parametrize("page", ["done", "open_session", "refused", "TOTP", "", "..", "Password"])
 def test_there_are_no_other_pages(browser: Browser, application: RelyingParty, page: str) -> None:
     interaction = interaction_of(browser.authorize(application.request()))
     answer = browser.get(f"/login/{interaction}/{page}")

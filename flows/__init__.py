@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from flask import Flask
 
-from flows import home, login, logout
+from flows import account, home, login, logout
 from idp.interaction import Interaction
 
 
 def init_app(app: Flask) -> None:
+    app.register_blueprint(account.blueprint)
     app.register_blueprint(home.blueprint)
     app.register_blueprint(login.blueprint)
     app.register_blueprint(logout.blueprint)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.next_step import ENROLS, Facts
-from idp import assurance, policy, sessions, web
+from idp import assurance, policy, web
 from idp.accounts import browsers, claimants, factors
 from idp.accounts.claimants import Claimant
 from idp.interaction import Interaction
+from idp.oidc import own
 from idp.oidc.authorize import Asked, choose, signed_in
 from idp.oidc.requirements import Need, demand, wanted_levels
 from idp.policy import Method, Policy, SecondFactor
@@ -28,6 +29,7 @@ class Reason(enum.Enum):
     ORGANIZATION = "organization"
     APPLICATION = "application"
     CONFIRM = "confirm"
+    OWN_ACCOUNT = "own_account"
     TOO_LONG_AGO = "too_long_ago"
 
 
@@ -53,7 +55,7 @@ def gather(
     now: datetime,
 ) -> Known:
     needs_login = Need.LOGIN in needs or Need.ACCOUNT in needs
-    has_accounts = bool(asked.rows)
+    has_accounts = bool(asked.rows) or (Need.ACCOUNT in needs and _knows_accounts(services))
     claimant = _claimant(services, interaction, asked, needs_login)
     if claimant is None:
         return Known(Facts(needs=needs, has_accounts=has_accounts), None)
@@ -65,6 +67,7 @@ def gather(
     is_remembered = is_proven and _is_remembered(services, claimant, now)
     asked_for = _demand(interaction, asked, claimant, held) if needs_login else SecondFactor.OFF
     session = None if needs_login else signed_in(services, choose(asked, interaction.session_id))
+    enrollable = _enrollable(services, rules)
     facts = Facts(
         needs=needs,
         has_accounts=has_accounts,
@@ -72,9 +75,10 @@ def gather(
         may_use_passkey=rules.passkeys,
         held=held,
         has_recovery_code=bool(held) and factors.has_recovery_code(services, claimant.account),
-        enrollable=_enrollable(services, rules),
+        enrollable=enrollable,
         asks_factor=asked_for is SecondFactor.ALWAYS
         or (asked_for is SecondFactor.NEW_BROWSER and not is_remembered),
+        enrols=_enrols(interaction, enrollable),
         session_methods=session.methods if session else (),
         wants_multiple=assurance.MULTIPLE in wanted_levels(asked.request, asked.client),
     )
@@ -105,6 +109,17 @@ def _claimant(
     return claimants.meet(services, interaction.identifier) if interaction.identifier else None
 
 
+def _enrols(interaction: Interaction, enrollable: Sequence[str]) -> str:
+    kind = interaction.parameters.get("enrols", "")
+    if not own.is_own(interaction.parameters) or kind in interaction.enrolled:
+        return ""
+    return kind if kind in (*enrollable, Method.RECOVERY_CODE) else ""
+
+
+def _knows_accounts(services: Services) -> bool:
+    return bool(browsers.accounts(services.database.reader, web.cookie(web.DEVICE_COOKIE)))
+
+
 def _is_remembered(services: Services, claimant: Claimant, now: datetime) -> bool:
     device = web.cookie(web.DEVICE_COOKIE)
     if device is None or claimant.user is None:
@@ -112,7 +127,7 @@ def _is_remembered(services: Services, claimant: Claimant, now: datetime) -> boo
     row = browsers.KNOWN.one(
         services.database.reader,
         user_id=claimant.user.id,
-        secret_hash=sessions.browser_hash(device),
+        secret_hash=browsers.device_hash(device),
     )
     return browsers.is_remembered(row, claimant.policy, claimant.user.role, now)
 
@@ -132,6 +147,8 @@ def _demand(
 def _reason(
     interaction: Interaction, asked: Asked, needs: Sequence[Need], asked_for: SecondFactor
 ) -> Reason | None:
+    if own.is_own(interaction.parameters):
+        return Reason.OWN_ACCOUNT if asked.rows else None
     if Need.ASSURANCE in needs:
         return Reason.APPLICATION
     if Need.FACTOR in needs or asked_for is SecondFactor.ALWAYS:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response
 
+from flows.account.entry import HOME as SECURITY_PAGE
 from idp import sessions, web
 from idp.oidc.end_session import LOGOUT_PAGE
 
@@ -15,6 +16,7 @@ blueprint = Blueprint("home", __name__)
 @dataclass(frozen=True, slots=True)
 class HomePage:
     accounts: list[str]
+    security_url: str
     logout_url: str
 
 
@@ -25,4 +27,4 @@ def show() -> Response:
         services.database.reader, web.session_secret(), services.settings, services.clock.now()
     )
     accounts = [f"{row.name} ({row.email})" for row in rows]
-    return web.render("home.html", HomePage(accounts=accounts, logout_url=LOGOUT_PAGE))
+    return web.render("home.html", HomePage(accounts, SECURITY_PAGE, LOGOUT_PAGE))

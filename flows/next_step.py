@@ -64,6 +64,8 @@ ENROLS: dict[str, Step] = {
     Method.SMS: Step.ENROL_PHONE,
 }
 """Where each method is set up. For a mailed code nobody has to."""
+SETS_UP: dict[str, Step] = {**ENROLS, Method.RECOVERY_CODE: Step.SAVE_RECOVERY_CODE}
+"""What somebody may come to set up by themselves."""
 _DUE = (
     (Need.VERIFY_ADDRESS, Step.VERIFY_ADDRESS),
     (Need.CHANGE_PASSWORD, Step.CHANGE_PASSWORD),
@@ -80,7 +82,7 @@ class Facts:
     needs: Sequence[Need]
     """What is missing, judged for the interaction's session."""
     has_accounts: bool
-    """Whether somebody is signed in on this browser."""
+    """Whether somebody is signed in on this browser, or was before."""
     login_method: str = Method.PASSWORD
     """How the claimant signs in."""
     may_use_passkey: bool = False
@@ -90,6 +92,8 @@ class Facts:
     has_recovery_code: bool = False
     enrollable: tuple[str, ...] = ()
     """The kinds that policy allows to be set up."""
+    enrols: str = ""
+    """The kind that the person came to set up, as long as it is not done."""
     asks_factor: bool = False
     """Whether this sign-in takes a second factor."""
     session_methods: tuple[str, ...] = ()
@@ -137,6 +141,8 @@ def next_step(
         return Next(Step.REFUSED, "access_denied")
     if Need.CONSENT in needs:
         return Next(Step.CONSENT)
+    if facts.enrols:
+        return _set_up((*facts.session_methods, *shown), wanted, facts)
     return Next(Step.DONE)
 
 
@@ -164,6 +170,14 @@ def _step_up(shown: Sequence[str], wanted: str, facts: Facts) -> Next:
     if not lacks_factor and not (for_level and assurance.acr(methods) != assurance.MULTIPLE):
         return Next(Step.STRENGTHEN)
     return _second(methods, wanted, facts, for_level=for_level)
+
+
+def _set_up(methods: Sequence[str], wanted: str, facts: Facts) -> Next:
+    """What the person came to set up; who has a factor has shown one, or the recovery code."""
+    guards = [method for method in facts.held if method in ENROLS]
+    if guards and not {*guards, Method.RECOVERY_CODE}.intersection(methods):
+        return _one_of(guards, wanted)
+    return Next(SETS_UP[facts.enrols], options=(facts.enrols,))
 
 
 def _second(methods: Sequence[str], wanted: str, facts: Facts, *, for_level: bool) -> Next:

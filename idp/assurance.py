@@ -1,9 +1,10 @@
 """Assurance: what the proofs shown in a session are worth. Pure.
 
 The table below is what a method means, the only place that says so: its `amr` values (RFC 8176;
-`email` and `recovery` are ours), and what kinds of factor it shows. `mfa` is said, and the second
-`acr` reached, only when two kinds were really shown; an e-mailed code shows none of them (NIST SP
-800-63B-4, 3.1.3.1), and neither does a waiver or a remembered browser, which are no proofs.
+`pop` of OpenID Connect EAP ACR Values 1.0, 3, is a key of which nobody knows whether hardware holds
+it; `email` and `recovery` are ours), and what kinds of factor it shows. `mfa` is said, and the
+second `acr` reached, only when two kinds were really shown; an e-mailed code shows none of them
+(NIST SP 800-63B-4, 3.1.3.1), and neither does a waiver or a remembered browser: no proofs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ AMR: Final[dict[str, tuple[str, ...]]] = {
     Method.EMAIL_CODE: ("email",),
     Method.TOTP: ("otp",),
     Method.SMS: ("sms",),
-    Method.PASSKEY: ("swk", "user"),
+    Method.PASSKEY: ("pop", "user"),
     Method.RECOVERY_CODE: ("recovery",),
 }
 KINDS: Final[dict[str, frozenset[str]]] = {

@@ -44,6 +44,8 @@ class Interaction:
     """The method that the person chose among those offered; empty: what comes first."""
     remembers: bool = False
     """Whether the person wishes this browser to be remembered."""
+    enrolled: tuple[str, ...] = ()
+    """The kinds of factor that were set up in this very visit."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """What one page has to know when its form comes back, by page: the challenge of a passkey, the
     sealed secret of an app that is being set up. No decision looks at it."""
@@ -96,6 +98,11 @@ def noted(interaction: Interaction, page: str, note: str | None) -> Interaction:
     return replace(interaction, notes=notes if note is None else {**notes, page: note})
 
 
+def has_enrolled(interaction: Interaction, kind: str) -> Interaction:
+    """The interaction of who has just set up a factor of this kind."""
+    return replace(interaction, enrolled=(*interaction.enrolled, kind))
+
+
 def finish(store: StateStore, interaction: Interaction) -> bool:
     """Ends it. Of several callers one gets True and may answer the relying party."""
     return store.take(Kind.INTERACTION, interaction.id) is not None
@@ -114,6 +121,7 @@ def _encode(interaction: Interaction) -> bytes:
         "u": interaction.user_id,
         "w": interaction.wanted,
         "r": interaction.remembers,
+        "e": list(interaction.enrolled),
         "n": dict(interaction.notes),
         "f": [[proof.method, proof.at.timestamp()] for proof in interaction.proofs],
     }
@@ -143,6 +151,7 @@ def _decode(
         # Not there when a process of the release before wrote it.
         wanted=record.get("w", ""),
         remembers=record.get("r", False),
+        enrolled=tuple(record.get("e", ())),
         notes=record.get("n", {}),
         proofs=tuple(
             Proof(method, datetime.fromtimestamp(at, tz=now.tzinfo)) for method, at in record["f"]

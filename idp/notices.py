@@ -207,11 +207,9 @@ def login_code(
     who sends one with a code is not us.
     """
     catalog = i18n.catalog(language_of(services, user))
-    subject = (
-        catalog.gettext("Your code to confirm your address at %(org)s")
-        if purpose == "verify"
-        else catalog.gettext("Your sign-in code for %(org)s")
-    )
+    subject = catalog.gettext("Your sign-in code for %(org)s")
+    if purpose == "verify":
+        subject = catalog.gettext("Your code to confirm your address at %(org)s")
     _queue(
         services,
         session,

@@ -200,6 +200,16 @@ def _end_oldest(session: Session, user_id: str, now: datetime) -> None:
     end(session, surplus, now=now)
 
 
+def end_waivers(session: Session, user_id: str) -> None:
+    """From now on every session of this user that saw one factor alone is judged without the
+    browser's being remembered."""
+    session.execute(
+        update(SessionRow)
+        .where(SessionRow.user_id == user_id, SessionRow.ended_at.is_(None))
+        .values(is_waived=False)
+    )
+
+
 def end_others(session: Session, user_id: str, *, but: str | None, now: datetime) -> int:
     """Ends all sessions of a user except `but`: a credential was changed."""
     open_ones = session.scalars(

@@ -19,9 +19,12 @@ from flows.login import (
     consent,
     email_code,
     enrol,
+    enrol_passkey,
     enrol_phone,
     enrol_totp,
     identify,
+    other_way,
+    passkey,
     password,
     recovery_code,
     save_recovery_code,
@@ -34,7 +37,7 @@ from flows.login.visit import Visit
 from flows.next_step import Step, next_step
 from idp import web
 from idp.interaction import Interaction
-from idp.oidc import authorize, respond, resume
+from idp.oidc import respond, resume
 from idp.oidc.authorize import Refusal
 from idp.oidc.request import Untrusted
 
@@ -48,6 +51,8 @@ class Page:
     """What was sent: the interaction as it now is, or the page again with what was wrong."""
     also_at: frozenset[Step] = frozenset()
     """The page is open while one of these is next, too, as long as nothing was proven."""
+    is_open_after_proofs: bool = False
+    """`also_at` holds after something was proven as well."""
 
 
 FIRST = frozenset({Step.PASSWORD, Step.EMAIL_CODE, Step.TOTP, Step.PASSKEY})
@@ -64,6 +69,11 @@ PAGES = {
     Step.ENROL_PHONE: Page(enrol_phone.show, enrol_phone.take),
     Step.SAVE_RECOVERY_CODE: Page(save_recovery_code.show, save_recovery_code.take),
     Step.VERIFY_ADDRESS: Page(verify_address.show, verify_address.take),
+    Step.PASSKEY: Page(passkey.show, passkey.take, also_at=FIRST | {Step.IDENTIFY}),
+    Step.ENROL_PASSKEY: Page(enrol_passkey.show, enrol_passkey.take),
+    Step.OTHER_WAY: Page(
+        other_way.show, other_way.take, also_at=other_way.OPEN_AT, is_open_after_proofs=True
+    ),
     Step.CONSENT: Page(consent.show, consent.take),
 }
 BY_NAME = {step.value: step for step in PAGES}
@@ -113,7 +123,7 @@ def judge(interaction: Interaction) -> Visit | Response:
     services = web.services()
     now = services.clock.now()
     try:
-        asked = authorize.ask(services, interaction.parameters, web.session_secret(), now)
+        asked = resume.ask(interaction, now)
     except Untrusted as failure:
         return respond.untrusted(failure)
     except Refusal as refusal:
@@ -154,5 +164,5 @@ def _find(interaction_id: str, name: str) -> tuple[Page, Interaction | None]:
 def _is_open(page: Page, visit: Visit) -> bool:
     upcoming = visit.next.step
     return page is PAGES.get(upcoming) or (
-        upcoming in page.also_at and not visit.interaction.proofs
+        upcoming in page.also_at and (page.is_open_after_proofs or not visit.interaction.proofs)
     )

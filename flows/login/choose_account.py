@@ -1,24 +1,17 @@
-"""Which of the accounts that are signed in here? Asked when the application wants a choice."""
+"""Which of this browser's accounts? Asked when the application wants a choice."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flask import Response, request
 
-from flows.login.visit import Visit, save
+from flows.login import accounts
+from flows.login.accounts import Account
+from flows.login.visit import Visit
 from flows.next_step import Step
 from idp import web
 from idp.interaction import Interaction
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    id: str
-    name: str
-    email: str
-    organization: str
-    signed_in: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,46 +29,16 @@ def show(visit: Visit) -> Response:
             action=visit.url(Step.CHOOSE_ACCOUNT),
             csrf=visit.csrf,
             application=visit.asked.client.name,
-            accounts=[
-                Account(
-                    id=row.sid,
-                    name=row.user_name,
-                    email=row.email,
-                    organization=row.organization_name,
-                    signed_in=True,
-                )
-                for row in visit.asked.rows
-            ],
+            accounts=accounts.offered(visit),
         ),
     )
 
 
 def take(visit: Visit) -> Interaction | Response:
-    """A session of this very browser, or another account."""
+    """An account of this very browser, another one, or one to be taken off the list."""
+    if "remove" in request.form:
+        return accounts.remove(visit, request.form["remove"])
     wanted = request.form.get("account", "")
     if wanted == "other":
-        return save(
-            replace(
-                visit.interaction,
-                account_chosen=True,
-                session_id=None,
-                opened=False,
-                identifier="",
-                proofs=(),
-                user_id=None,
-            )
-        )
-    for row in visit.asked.rows:
-        if row.sid == wanted:
-            return save(
-                replace(
-                    visit.interaction,
-                    account_chosen=True,
-                    session_id=row.sid,
-                    opened=False,
-                    identifier=row.email,
-                    proofs=(),
-                    user_id=None,
-                )
-            )
-    return show(visit)
+        return accounts.another(visit)
+    return accounts.pick(visit, wanted) or show(visit)

@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass, replace
 
 from flask import Response, request
 
+from flows import methods
 from flows.login.visit import Question, Visit, question, save
 from flows.next_step import Step
 from idp import web
 from idp.interaction import Interaction
-from idp.policy import Method
-from idp.web import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,10 @@ def show(visit: Visit) -> Response:
         "login/enrol.html",
         EnrolPage(
             **asdict(question(visit, Step.ENROL)),
-            kinds=[_kind(method) for method in visit.next.options],
+            kinds=[
+                Kind(method, methods.name(method), methods.to_set_up(method))
+                for method in visit.next.options
+            ],
         ),
         brand=visit.organization,
     )
@@ -43,21 +45,3 @@ def take(visit: Visit) -> Interaction | Response:
     if method not in visit.next.options:
         return show(visit)
     return save(replace(visit.interaction, wanted=method))
-
-
-def _kind(method: str) -> Kind:
-    texts = {
-        Method.PASSKEY: (
-            gettext("Passkey"),
-            gettext("Your fingerprint, face or PIN on this device or a security key. The safest."),
-        ),
-        Method.TOTP: (
-            gettext("Authenticator app"),
-            gettext("An app on your phone shows a code. Works without a connection."),
-        ),
-        Method.SMS: (
-            gettext("Text message"),
-            gettext("We send a code to your phone number. Easy, but the least safe."),
-        ),
-    }
-    return Kind(method, *texts[Method(method)])

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 
 from flask import Response, request
 
-from flows.login.visit import Question, Visit, question
+from flows.login.visit import Question, Visit, question, save
 from flows.next_step import Step
 from idp import i18n, web
+from idp import interaction as interactions
 from idp.accounts import recovery_codes
 from idp.interaction import Interaction
+from idp.policy import Method
 from idp.web import gettext
 
 FILE_NAME = "sekisho-recovery-code.txt"
@@ -51,8 +53,10 @@ def take(visit: Visit) -> Interaction | Response:
         return show(
             visit, error=gettext("Save the recovery code first, then tick the box to confirm.")
         )
-    recovery_codes.keep(web.services(), visit.user, code, source=visit.source, now=visit.now)
-    return visit.interaction
+    source = visit.source
+    if not recovery_codes.keep(web.services(), visit.user, code, source=source, now=visit.now):
+        return visit.interaction  # Changed elsewhere in this very moment: judged anew.
+    return save(interactions.has_enrolled(visit.interaction, Method.RECOVERY_CODE))
 
 
 def _proposed(visit: Visit) -> str:

@@ -45,7 +45,7 @@ def open_session(visit: Visit, forward: Forward) -> Response:
         browsers.remember(
             session,
             user_id,
-            sessions.browser_hash(device),
+            browsers.device_hash(device),
             now=visit.now,
             waives_factor=remembers,
             address=web.remote_address(),

@@ -82,7 +82,7 @@ class Question:
     application: str
     identifier: str
     not_you_url: str | None
-    """Only as long as nothing was proven."""
+    """Only as long as somebody was named and nothing proven."""
     other_way_url: str | None
     why: str | None
     may_remember: bool
@@ -93,7 +93,7 @@ class Question:
 
 
 def question(visit: Visit, step: Step, error: str | None = None) -> Question:
-    interaction = visit.interaction
+    interaction, claimant = visit.interaction, visit.known.claimant
     is_second = visit.is_second
     may_recover = Method.RECOVERY_CODE in visit.next.options and step is not Step.RECOVERY_CODE
     return Question(
@@ -101,11 +101,11 @@ def question(visit: Visit, step: Step, error: str | None = None) -> Question:
         csrf=visit.csrf,
         application=visit.asked.client.name,
         identifier=interaction.identifier or (visit.user.email if is_second else ""),
-        not_you_url=None if is_second else visit.url(Step.IDENTIFY),
+        not_you_url=None if is_second or claimant is None else visit.url(Step.IDENTIFY),
         other_way_url=visit.url(Step.OTHER_WAY) if len(visit.next.options) > 1 else None,
         why=why(visit),
         may_remember=is_second and visit.known.may_remember,
-        remember_days=visit.claimant.policy.remember_days,
+        remember_days=claimant.policy.remember_days if claimant else 0,
         error=error,
         lost_device_url=visit.url(Step.OTHER_WAY) if may_recover else None,
     )
@@ -125,6 +125,8 @@ def why(visit: Visit) -> str | None:
             return gettext("This application asks for a second confirmation.")
         case Reason.CONFIRM:
             return gettext("The application asks you to confirm that it is you.")
+        case Reason.OWN_ACCOUNT:
+            return gettext("Before you change how your account is protected, confirm it is you.")
         case Reason.TOO_LONG_AGO:
             return gettext("Your last sign-in was too long ago for this application.")
         case _:
@@ -135,6 +137,8 @@ def proven(visit: Visit, user_id: str, proof: Proof) -> Interaction:
     """The interaction with one more proof of this user, saved. The choice of a method was for this
     proof; the next is asked anew. A tick at "remember this browser" is kept."""
     interaction = visit.interaction
+    if visit.next.step in ENROLS.values():
+        interaction = interactions.has_enrolled(interaction, proof.method)
     return save(
         replace(
             interaction,

@@ -10,6 +10,7 @@ Source: NIST SP 800-63B-4, 5.1 (remembering a browser is no authentication).
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -70,16 +71,54 @@ ACCOUNTS = Prepared(
 )
 
 
+_REMEMBERED = Prepared(
+    select(
+        Browser.id,
+        Browser.secret_hash,
+        Browser.last_seen_at,
+        Browser.remembered_at,
+        Browser.address,
+        Browser.user_agent,
+    )
+    .where(Browser.user_id == bindparam("user_id"), Browser.remembered_at.is_not(None))
+    .order_by(Browser.last_seen_at.desc())
+)
+
+
+def accounts(engine: Any, device: str | None) -> list[Any]:
+    """Rows of ACCOUNTS of the browser that has this cookie, the last used first."""
+    if device is None:
+        return []
+    return ACCOUNTS.all(engine, secret_hash=device_hash(device))
+
+
+def device_hash(device: str) -> bytes:
+    """How the value of a device cookie is stored."""
+    return hashlib.sha256(device.encode("utf-8", "surrogatepass")).digest()
+
+
 def is_remembered(row: Any | None, rules: Policy, role: str, now: datetime) -> bool:
-    """Whether a row of KNOWN waives the second factor now: as long as policy says since it was
-    last used, and never longer than ABSOLUTE since the factor was shown."""
+    """Whether a row of KNOWN waives the second factor now."""
     return (
         row is not None
         and row.remembered_at is not None
         and policy.remembers(rules, role)
-        and now < row.last_seen_at + timedelta(days=rules.remember_days)
-        and now < row.remembered_at + ABSOLUTE
+        and now < remembered_until(row, rules)
     )
+
+
+def remembered_until(row: Any, rules: Policy) -> datetime:
+    """Until when a remembered browser waives the factor: as long as policy says since it was last
+    used, and never longer than ABSOLUTE since the factor was shown."""
+    unused: datetime = row.last_seen_at + timedelta(days=rules.remember_days)
+    longest: datetime = row.remembered_at + ABSOLUTE
+    return min(unused, longest)
+
+
+def remembered(engine: Any, user_id: str, rules: Policy, role: str, now: datetime) -> list[Any]:
+    """The browsers that waive this user's factor now, the last used first."""
+    rows = _REMEMBERED.all(engine, user_id=user_id)
+    return [row for row in rows if is_remembered(row, rules, role, now)]
 
 
 def remember(
@@ -106,9 +145,20 @@ def remember(
     session.flush()
 
 
+def forget(session: Session, user_id: str, browser_id: str | None) -> int:
+    """One of this user's browsers, or with None all, waives the factor no more; how many did."""
+    statement = update(Browser).where(
+        Browser.user_id == user_id, Browser.remembered_at.is_not(None)
+    )
+    if browser_id is not None:
+        statement = statement.where(Browser.id == browser_id)
+    result = session.execute(statement.values(remembered_at=None))
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
 def forget_all(session: Session, user_id: str) -> None:
     """No browser of this user waives a factor any more: a credential or a factor was changed."""
-    session.execute(update(Browser).where(Browser.user_id == user_id).values(remembered_at=None))
+    forget(session, user_id, None)
 
 
 def remove(session: Session, secret_hash: bytes, browser_id: str) -> bool:

@@ -42,6 +42,10 @@ def _neighbour(*conditions: Any) -> Prepared:
 _NEIGHBOUR = _neighbour()
 _NEIGHBOUR_IN_DOMAIN = _neighbour(User.email_domain == bindparam("domain"))
 
+_ORGANIZATION = Prepared(
+    select(Organization.policy).where(Organization.id == bindparam("organization_id"))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
@@ -104,6 +108,16 @@ def of(services: Services, user: Any) -> Claimant:
 def installation_policy(services: Services) -> Policy:
     """What the installation asks of everybody."""
     return policy.of_organization("{}", services.settings.second_factor_floor)
+
+
+def audience_policy(services: Services, organization_id: str | None) -> Policy:
+    """What is asked before anybody was named: by the organisation for whose members alone an
+    application is, else by the installation."""
+    floor = installation_policy(services)
+    if organization_id is None:
+        return floor
+    row = _ORGANIZATION.one(services.database.reader, organization_id=organization_id)
+    return floor if row is None else policy.of_organization(row.policy, floor.second_factor)
 
 
 def _find_neighbour(services: Services, key: str, place: str) -> Any | None:

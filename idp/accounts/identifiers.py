@@ -38,9 +38,10 @@ def comparable(text: str) -> str:
 
 
 def plain_code(typed: str) -> str:
-    """What was typed for a code, full-width made plain, without blanks and hyphens."""
+    """What was typed for a code, full-width made plain, without blanks and hyphens of all kinds."""
     plain = unicodedata.normalize("NFKC", typed[:200])
-    return "".join(character for character in plain if character.isalnum())
+    # The long-vowel mark is what the hyphen's key gives under a Japanese input method.
+    return "".join(character for character in plain if character.isalnum() and character != "ー")
 
 
 def check_address(address: str) -> str:

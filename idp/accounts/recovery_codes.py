@@ -12,7 +12,7 @@ import hmac
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, LargeBinary, delete
+from sqlalchemy import ForeignKey, LargeBinary, bindparam, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.accounts import attempts, browsers, credentials, users
@@ -21,7 +21,7 @@ from idp.accounts.claimants import Claimant
 from idp.accounts.identifiers import plain_code
 from idp.accounts.users import Action, User
 from idp.audit import Event
-from idp.db import Base, Timestamp
+from idp.db import Base, Prepared, Timestamp
 from idp.policy import Method
 from idp.services import Services
 
@@ -39,6 +39,11 @@ class RecoveryCode(Base):
     )
     code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     created_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+_MADE_AT = Prepared(
+    select(RecoveryCode.created_at).where(RecoveryCode.user_id == bindparam("user_id"))
+)
 
 
 def propose(services: Services, user: Any, visit: str) -> str:
@@ -79,6 +84,12 @@ def keep(services: Services, user: Any, code: str, *, source: Source, now: datet
             services, session, user, Event.RECOVERY_CODE_MADE, source=source, now=now
         )
     return True
+
+
+def made_at(services: Services, user_id: str) -> datetime | None:
+    """When the user's code was made; None: there is none."""
+    row = _MADE_AT.one(services.database.reader, user_id=user_id)
+    return None if row is None else row.created_at
 
 
 def demand(session: Session, user_id: str) -> None:

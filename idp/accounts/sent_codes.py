@@ -11,7 +11,6 @@ is undone. Sources: NIST SP 800-63B-4, 3.1.3; OWASP ASVS 5.0, 6.5 and 6.6.
 from __future__ import annotations
 
 import secrets
-import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from idp.accounts import attempts
 from idp.accounts.attempts import Source
 from idp.accounts.claimants import Claimant
 from idp.accounts.code_slots import Entry, Slot
+from idp.accounts.identifiers import plain_code
 from idp.audit import Event
 from idp.limits import Limit, source_buckets
 from idp.policy import Method
@@ -138,11 +138,8 @@ def check(
 
 
 def normal(typed: str) -> str:
-    """What was typed as the code was made: full width becomes plain, small letters large, and
-    whatever separates (spaces, hyphens of all kinds, what was copied along) goes."""
-    plain = unicodedata.normalize("NFKC", typed[:200]).upper()
-    # The long-vowel mark is what the hyphen's key gives under a Japanese input method.
-    return "".join(c for c in plain if c.isalnum() and c != "ー")
+    """What was typed as the code was made: plain, in large letters, without separators."""
+    return plain_code(typed).upper()
 
 
 def make(method: Method, purpose: str) -> str:

@@ -39,8 +39,8 @@ POST_LIMIT = 16 * 1024
 LOCATION_LIMIT = 12 * 1024
 HINT_AGE = timedelta(days=30)
 
-# One row for each session of the browser, or one without a session; none: no such client.
-_open_session = (
+# The sessions of a browser with all that is judged of them.
+OPEN_SESSION = (
     select(
         *sessions.COLUMNS,
         User.organization_id.label("organization_id"),
@@ -60,16 +60,17 @@ _open_session = (
     .where(SessionRow.browser == bindparam("browser"), *sessions.IS_OPEN)
     .subquery("s")
 )
+# One row for each session of the browser, or one without a session; none: no such client.
 CONTEXT = Prepared(
-    select(*clients.COLUMNS, *_open_session.c, Consent.scope.label("granted"))
+    select(*clients.COLUMNS, *OPEN_SESSION.c, Consent.scope.label("granted"))
     .select_from(ClientRow)
-    .outerjoin(_open_session, _open_session.c.sid.is_not(None))
+    .outerjoin(OPEN_SESSION, OPEN_SESSION.c.sid.is_not(None))
     .outerjoin(
         Consent,
-        and_(Consent.client_id == ClientRow.id, Consent.user_id == _open_session.c.user_id),
+        and_(Consent.client_id == ClientRow.id, Consent.user_id == OPEN_SESSION.c.user_id),
     )
     .where(ClientRow.id == bindparam("client_id"), ClientRow.disabled_at.is_(None))
-    .order_by(_open_session.c.last_seen_at.desc())
+    .order_by(OPEN_SESSION.c.last_seen_at.desc())
 )
 
 
@@ -140,7 +141,7 @@ def _decide(given: dict[str, str]) -> Response:
         )
     if "none" in asked.request.prompts:
         return respond.error(asked.to, needs[0].error, after_post=False)
-    return _to_pages(services, asked, row, needs, given, now)
+    return to_pages(services, asked, row, needs, given, now)
 
 
 def ask(services: Services, given: dict[str, str], secret: str | None, now: datetime) -> Asked:
@@ -244,7 +245,7 @@ def issue(services: Services, asked: Asked, row: Any, now: datetime) -> str:
     return codes.issue_code(services.state, grant, seconds)
 
 
-def _to_pages(
+def to_pages(
     services: Services,
     asked: Asked,
     row: Any | None,

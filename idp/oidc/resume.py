@@ -15,8 +15,8 @@ from flask import Response, current_app, g
 from idp import interaction as interactions
 from idp import sessions, web
 from idp.interaction import Interaction
-from idp.oidc import respond
-from idp.oidc.authorize import Asked, Refusal, ask, choose, issue, signed_in
+from idp.oidc import authorize, own, respond
+from idp.oidc.authorize import Asked, Refusal, choose, issue, signed_in
 from idp.oidc.request import Untrusted
 from idp.oidc.requirements import Need, Visit, unmet
 
@@ -34,6 +34,17 @@ def load_interaction(interaction_id: str) -> Interaction | None:
     if interaction is not None:
         g.ui_locales = interaction.parameters.get("ui_locales", "").split()
     return interaction
+
+
+def ask(interaction: Interaction, now: datetime) -> Asked:
+    """The request of an interaction, read and judged again with everything that decides about it.
+    Raises Untrusted or Refusal."""
+    services, secret = web.services(), web.session_secret()
+    if not own.is_own(interaction.parameters):
+        return authorize.ask(services, interaction.parameters, secret, now)
+    asked = own.ask(services, interaction.parameters, web.gettext("your account"), secret)
+    sid = interaction.session_id
+    return own.strict(services, asked, choose(asked, sid) if sid else None)
 
 
 def judge(interaction: Interaction, asked: Asked, now: datetime) -> Sequence[Need]:
@@ -63,7 +74,7 @@ def resume(interaction_id: str) -> Response:
     if interaction is None:
         return over()
     try:
-        asked = ask(services, interaction.parameters, web.session_secret(), now)
+        asked = ask(interaction, now)
     except Untrusted as failure:
         return respond.untrusted(failure)
     except Refusal as refusal:
@@ -72,7 +83,10 @@ def resume(interaction_id: str) -> Response:
         return respond.redirect(current_app.extensions["sekisho_interaction_url"](interaction))
     if not interactions.finish(services.state, interaction):
         return over()
-    code = issue(services, asked, choose(asked, interaction.session_id), now)
+    row = choose(asked, interaction.session_id)
+    if own.is_own(interaction.parameters):
+        return respond.redirect(own.destination(asked, row))
+    code = issue(services, asked, row, now)
     return respond.answer(asked.to, {"code": code}, after_post=True, application=asked.client.name)
 
 
@@ -80,6 +94,13 @@ def refuse(interaction: Interaction, asked: Asked, error: str) -> Response:
     """Ends an interaction with an error for the relying party."""
     if not interactions.finish(web.services().state, interaction):
         return over()
+    if own.is_own(interaction.parameters):
+        return web.error_page(
+            403,
+            error,
+            web.gettext("Your organisation does not allow what is missing to be set up here."),
+            advice=web.gettext("Contact your administrator."),
+        )
     return respond.error(asked.to, error, after_post=True, application=asked.client.name)
 
 

@@ -77,6 +77,12 @@ CONTEXTS: dict[str, dict[str, Any]] = {
             SimpleNamespace(id="s1", name=EVIL, email="a@a.test", organization=EVIL, signed_in=True)
         ],
     },
+    "login/other_way.html": {
+        "question": SimpleNamespace(**QUESTION),
+        "title": EVIL,
+        "ways": [SimpleNamespace(method="otp", title=EVIL, sentence=EVIL)],
+        "back_url": "/",
+    },
     "login/consent.html": {
         "action": "/",
         "csrf": "t",
@@ -91,6 +97,10 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "application": EVIL,
         "identifier": EVIL,
         "error": EVIL,
+        "passkey": SimpleNamespace(action="/", options={"challenge": EVIL}),
+        "accounts": [
+            SimpleNamespace(id="s1", name=EVIL, email="a@a.test", organization=EVIL, signed_in=True)
+        ],
         "forgot_url": "/forgot",
         **LINKS,
     },
@@ -131,6 +141,19 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "login/recovery_code.html": QUESTION,
     "login/save_recovery_code.html": QUESTION | {"code": "ABCD-EFGH", "shown": "0"},
     "login/totp.html": QUESTION,
+    "login/passkey.html": {
+        **QUESTION,
+        "options": {"challenge": EVIL},
+        "is_second": True,
+        "identify_url": "/",
+    },
+    "login/enrol_passkey.html": {
+        **QUESTION,
+        "options": {"challenge": EVIL},
+        "name": EVIL,
+        "name_length": 64,
+        "may_choose": True,
+    },
 }
 MAIL = {
     "user_name": EVIL,
@@ -162,8 +185,10 @@ OPTIONAL = {
     "lost_device_url",
     "not_you_url",
     "other_way_url",
+    "passkey",
     "why",
 }
+LISTS = {"accounts"}
 BRAND = {
     "organization": EVIL,
     "logo_url": None,
@@ -197,7 +222,9 @@ def variants(name: str) -> Iterator[dict[str, Any]]:
         yield {**MAIL, "place": "", "purpose": "verify"}
         return
     full = CONTEXTS[name]
-    for page in (full, {key: None if key in OPTIONAL else full[key] for key in full}):
+    least = {key: None if key in OPTIONAL else full[key] for key in full}
+    least |= {key: [] for key in LISTS & set(full)}
+    for page in (full, least):
         for brand in (BRAND, dict.fromkeys(BRAND)):
             yield {
                 "page": SimpleNamespace(**page),
@@ -279,7 +306,8 @@ def test_fields_have_stable_ids_and_tell_password_managers_what_they_are(
     for text in rendered(name, "ja"):
         [tag] = re.findall(rf'<input id="{field}"[^>]*>', text)
         assert f'name="{field}"' in tag
-        assert f'autocomplete="{autocomplete}"' in tag
+        # `webauthn` behind it offers passkeys, too.
+        assert re.search(rf'autocomplete="{autocomplete}( webauthn)?"', tag)
         assert ('aria-describedby="problem"' in tag) == ('role="alert"' in text)
 
 

@@ -136,7 +136,7 @@ def test_the_identifier_page_weighs_at_most_20_kb(chromium: "Browser", world: Wo
         bodies = {
             urlsplit(answer.url).path: answer.body() for answer in weighed if answer.status == 200
         }
-        assert len(bodies) == 3  # The page, its style sheet, its icon.
+        assert len(bodies) == 4  # The page, its style sheet, its script, its icon.
         assert sum(map(len, bodies.values())) <= 20_000
         assert len(gzip.compress(page.content().encode())) <= 6_000
 

@@ -4,8 +4,9 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pyotp
@@ -13,16 +14,20 @@ from sqlalchemy import delete
 
 from idp import interaction as interactions
 from idp import notices
-from idp.accounts import organizations, users
+from idp.accounts import organizations, passkeys, users
+from idp.accounts.attempts import Source
+from idp.accounts.passkeys import NewKey
 from idp.throttle import FailureRow
 from tests.support.pages import identify, sign_in
-from tests.support.running import PASSWORD, Installation, RegisteredClient
+from tests.support.running import ORGANIZATION, PASSWORD, Installation, RegisteredClient
 from tests.support.site import Reply, Site, page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ALICE = "alice@example.com"
+# Has a passkey, whose private half nobody has.
+KEIKO = "keiko@example.com"
 # Nobody's consent is ever kept for this one.
 CAROL = "carol@example.com"
 LONG = "konstantinopolitanischer.dudelsackpfeifenmacher@verwaltung.buero.example.com"
@@ -79,6 +84,26 @@ class World:
         }
         return f"{self.base_url}/end_session?{urlencode(query)}"
 
+    @contextmanager
+    def policy(self, **members: Any) -> Iterator[None]:
+        """What the organisation asks of its people, for a while."""
+
+        def change(changes: dict[str, Any]) -> None:
+            with self.installation.services() as built, built.database.transaction() as session:
+                organizations.change_policy(
+                    session,
+                    organizations.find(session, ORGANIZATION),
+                    changes,
+                    actor="test",
+                    now=built.clock.now(),
+                )
+
+        change(members)
+        try:
+            yield
+        finally:
+            change(dict.fromkeys(members))
+
     def reset(self) -> None:
         """Forgets wrong passwords, which count against all tests' common address."""
         self.site.received.clear()
@@ -92,7 +117,8 @@ class World:
 
 
 def make_world(installation: Installation, site: Site) -> World:
-    installation.add_users(ALICE, CAROL)
+    installation.add_users(ALICE, CAROL, KEIKO)
+    _add_passkey(installation)
     installation.add_users(LONG, name=LONG_NAME)
     redirect_uris = [site.url("/callback")]
     ours = installation.add_client(
@@ -109,6 +135,18 @@ def make_world(installation: Installation, site: Site) -> World:
     )
     _send_mail(installation)
     return World(installation, site, ours, theirs)
+
+
+def _add_passkey(installation: Installation) -> None:
+    with installation.services() as built:
+        passkeys.add(
+            built,
+            users.CREDENTIALS.one(built.database.reader, key=KEIKO),
+            NewKey(b"a name", b"a key", 0, "internal", "", is_synced=True),
+            name="Phone",
+            source=Source("198.51.100.7", None, "", ""),
+            now=built.clock.now(),
+        )
 
 
 def _send_mail(installation: Installation) -> None:
@@ -275,6 +313,29 @@ def factor_tour(world: World, page: "Page") -> Iterator[str]:
     yield "lost device"
 
 
+def passkey_tour(world: World, page: "Page") -> Iterator[str]:
+    to_password(world, page, LONG)
+    page.goto(page.url.replace("/password", "/passkey"))
+    page.wait_for_selector("#continue")
+    yield "passkey"
+    page.evaluate("document.forms[0].submit()")
+    page.wait_for_selector("[role=alert]")
+    yield "passkey refused"
+    page.click(".chip a")
+    sign_in(page, KEIKO)
+    page.wait_for_selector("#remember")
+    yield "passkey, as the second factor"
+    with world.policy(second_factor="always", factors=["passkey"]):
+        page.context.clear_cookies()
+        page.goto(world.authorize())
+        sign_in(page, LONG)
+        page.wait_for_selector("#name")
+        yield "setting up a passkey"
+        page.evaluate("document.forms[0].submit()")
+        page.wait_for_selector("[role=alert]")
+        yield "no passkey was set up"
+
+
 def other_tour(world: World, page: "Page") -> Iterator[str]:
     page.goto(world.base_url + "/demo/mails")
     yield "mails of the demo"
@@ -291,5 +352,6 @@ TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
     "signing out": sign_out_tour,
     "returning": return_tour,
     "second factor": factor_tour,
+    "passkeys": passkey_tour,
     "other pages": other_tour,
 }

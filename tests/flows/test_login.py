@@ -433,7 +433,9 @@ def test_choosing_an_account_shows_who_is_signed_in_here(
     for text in ("Alice Hart", "bella@b.example", "Organisation B"):
         assert text in page.page.html
     assert "adam" not in page.page.html
-    chosen = dict(re.findall(r'value="(\w{32})"[^>]*>.*?<b>([^<]+)</b>', page.page.html, re.S))
+    chosen = dict(
+        re.findall(r'name="account" value="(\w{32})"[^>]*>.*?<b>([^<]+)</b>', page.page.html, re.S)
+    )
     for sid, name in chosen.items():
         page = browser.authorize(application.request(prompt="select_account"))
         answer = browser.submit(page, account=sid)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, product
 
-from flows.next_step import ENROLS, PROVES, Facts, Next, Step, next_step
+from flows.next_step import ENROLS, PROVES, SETS_UP, Facts, Next, Step, next_step
 from idp import assurance
 from idp.assurance import Proof
 from idp.oidc.requirements import Need
@@ -82,12 +82,20 @@ class Case:
 
 def whole_visits() -> Iterator[Case]:
     """All needs, with a person who shows a password and has no factor."""
-    for needs, has_accounts, identifier, opened, shown, consent in product(
-        NEEDS, [False, True], ["", "alice"], [False, True], [(), (PWD,)], [None, "allow", "deny"]
+    for needs, has_accounts, identifier, opened, shown, consent, enrols in product(
+        NEEDS,
+        [False, True],
+        ["", "alice"],
+        [False, True],
+        [(), (PWD,)],
+        [None, "allow", "deny"],
+        ["", Method.RECOVERY_CODE],
     ):
         # Whoever need not sign in has a session, so this browser has an account.
         if Need.LOGIN in needs or has_accounts:
-            facts = Facts(needs=needs, has_accounts=has_accounts, session_methods=(PWD,))
+            facts = Facts(
+                needs=needs, has_accounts=has_accounts, session_methods=(PWD,), enrols=enrols
+            )
             yield Case(facts, identifier, opened, shown, "", consent)
 
 
@@ -121,9 +129,30 @@ def factor_visits() -> Iterator[Case]:
             yield Case(facts, shown=shown, wanted=wanted)
 
 
+def visits_to_set_up() -> Iterator[Case]:
+    """Somebody whose session lacks nothing came to set up a factor."""
+    dimensions = product(
+        HELD,
+        [(), (OTP,), (OTP, PASSKEY)],
+        [(PWD,), (EMAIL,), (PWD, OTP), (PWD, Method.RECOVERY_CODE), (PWD, EMAIL), (PASSKEY,)],
+        [*SETS_UP],
+        ["", SMS, "made up"],
+    )
+    for held, shown, before, enrols, wanted in dimensions:
+        facts = Facts(
+            needs=(),
+            has_accounts=True,
+            held=held,
+            enrollable=tuple(ENROLS),
+            session_methods=before,
+            enrols=enrols,
+        )
+        yield Case(facts, shown=shown, wanted=wanted)
+
+
 @cache
 def cases() -> list[tuple[Case, Next]]:
-    every = [*whole_visits(), *factor_visits()]
+    every = [*whole_visits(), *factor_visits(), *visits_to_set_up()]
     return [(case, case.next) for case in every]
 
 
@@ -142,8 +171,23 @@ def test_whenever_the_application_is_answered_nothing_is_missing() -> None:
 
 def test_when_nothing_is_missing_the_application_is_answered() -> None:
     for case, upcoming in cases():
-        if not case.needs and case.consent != "deny":
+        if not case.needs and case.consent != "deny" and not case.facts.enrols:
             assert upcoming == Next(Step.DONE), case
+
+
+def test_what_somebody_came_to_set_up_comes_after_all_that_is_missing() -> None:
+    for case, upcoming in cases():
+        if case.facts.enrols and (case.needs or case.consent == "deny"):
+            assert replace(case, facts=replace(case.facts, enrols="")).next == upcoming, case
+
+
+# BF-12
+def test_who_has_a_factor_has_shown_one_before_setting_up_another() -> None:
+    for case, upcoming in steps(*SETS_UP.values()):
+        if case.facts.enrols and not case.needs:
+            guards = {method for method in case.facts.held if method in ENROLS}
+            assert not guards or {*guards, Method.RECOVERY_CODE} & set(case.methods), case
+            assert upcoming == Next(SETS_UP[case.facts.enrols], options=(case.facts.enrols,))
 
 
 # AZ-12
@@ -206,6 +250,8 @@ def test_what_is_asked_for_a_level_reaches_it_or_guards_what_will() -> None:
 # BF-12
 def test_a_factor_is_set_up_only_by_who_has_shown_those_they_have_or_has_none() -> None:
     for case, upcoming in steps(Step.ENROL, *ENROLS.values()):
+        if not case.needs:
+            continue  # Whoever came to set one up: see above.
         assert case.shown or case.facts.session_methods, case
         for method in case.facts.held:
             assert method not in ENROLS or method in case.methods, case
@@ -242,6 +288,9 @@ def test_what_is_due_is_done_in_its_order() -> None:
     ]
     for case, upcoming in steps(*(Step(need.value) for need in order)):
         due = [need for need in order if need in case.needs]
+        if not due:
+            assert case.facts.enrols == Method.RECOVERY_CODE, case
+            continue
         assert upcoming.step.value == due[0].value, case
         assert not {Need.ELIGIBILITY, Need.FACTOR, Need.ASSURANCE} & case.needs, case
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -28,6 +29,8 @@ class Page(HTMLParser):
     """Addresses by the link's id."""
     is_alert: bool = False
     refresh: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the browser is asked to do about a passkey."""
 
     def __post_init__(self) -> None:
         HTMLParser.__init__(self)
@@ -37,6 +40,8 @@ class Page(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         if given.get("role") == "alert":
             self.is_alert = True
+        if "data-options" in given:
+            self.options = json.loads(given["data-options"])
         if tag == "form":
             self.action = given.get("action", "")
         elif given.get("type") == "checkbox" and "checked" not in given:

@@ -123,6 +123,27 @@ def test_a_user_may_have_no_password(run: Run, sqlite_installation: Installation
     assert row["password_hash"] is None
 
 
+@pytest.mark.parametrize("method", ["pwd", "email", "otp"])
+def test_a_user_is_added_with_a_login_method(
+    run: Run, sqlite_installation: Installation, method: str
+) -> None:
+    arguments = ["user", "add", "eve@b.example", "--org", "Organisation B", "--name", "Eve"]
+    assert run(*arguments, "--login-method", method, "--json").json["login_method"] == method
+    [row] = sqlite_installation.sql("SELECT login_method FROM users WHERE email LIKE 'eve%'")
+    assert row["login_method"] == method
+
+
+def test_a_password_for_who_signs_in_without_one_is_refused(
+    run: Run, sqlite_installation: Installation
+) -> None:
+    arguments = ["user", "add", "eve@b.example", "--org", "Organisation B", "--name", "Eve"]
+    options = ["--login-method", "email", "--password-stdin"]
+    refused = run(*arguments, *options, stdin="a long enough password\n")
+    assert refused.code != 0
+    assert "for those who sign in with a password" in refused.err
+    assert sqlite_installation.sql("SELECT id FROM users WHERE email LIKE 'eve%'") == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "reason"),
     [

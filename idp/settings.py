@@ -238,7 +238,6 @@ def problems(settings: Settings) -> list[str]:
     ):
         found.append(f"{PREFIX}REDIS_URL must begin with redis://, rediss:// or unix://")
     found += smtp_problems(settings.smtp_url)
-    found += sms_gateway.problems(settings.sms_url, settings.sms_headers, settings.sms_body)
     found += _outbound_problems(settings)
     try:
         check_address(parseaddr(settings.mail_from)[1])
@@ -269,7 +268,7 @@ def _proxy_problems(networks: tuple[str, ...]) -> list[str]:
 
 
 def _outbound_problems(settings: Settings) -> list[str]:
-    found = []
+    found = sms_gateway.problems(settings.sms_url, settings.sms_headers, settings.sms_body)
     for network in settings.outbound_networks:
         try:
             ipaddress.ip_network(network)

@@ -8,6 +8,7 @@ message can be sent the page says so and names the other ways; that opens no doo
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from flask import Response, request
 
@@ -113,15 +114,7 @@ def render(
 ) -> Response:
     """The page for the code, or, when none could be sent, one that says so. `is_capped`: none
     could be sent when one was last asked for; `other_number`: see `code_page.Code`."""
-    resend_at = sent_codes.resend_at(
-        web.services(),
-        visit.claimant,
-        Method.SMS,
-        interaction_id=visit.interaction.id,
-        purpose=purpose,
-        source=visit.source,
-        now=visit.now,
-    )
+    resend_at = _resend_at(visit, purpose)
     if is_capped and resend_at is None:
         shared = question(visit, step, unavailable(visit))
         return web.render("login/no_sms.html", shared, brand=visit.organization)
@@ -144,6 +137,18 @@ def render(
         other_number=other_number,
     )
     return code_page.show(visit, step, code, error)
+
+
+def _resend_at(visit: Visit, purpose: str) -> datetime | None:
+    return sent_codes.resend_at(
+        web.services(),
+        visit.claimant,
+        Method.SMS,
+        interaction_id=visit.interaction.id,
+        purpose=purpose,
+        source=visit.source,
+        now=visit.now,
+    )
 
 
 def unavailable(visit: Visit) -> str:

@@ -83,10 +83,6 @@ def send(
     now: datetime,
 ) -> Texted:
     """Sends a code to a number of the claimant's, unless it is too soon or a cap is reached."""
-
-    def deliver(session: Session, code: str) -> None:
-        _queue(services, session, claimant.user, number, code, now)
-
     resend_at = partial(
         sent_codes.resend_at,
         services,
@@ -100,7 +96,7 @@ def send(
     before = resend_at()
     if before is not None and now < before:
         return Texted(False, True, before)
-    if not services.settings.offers_sms or not _reserve(services, claimant, number, source, now):
+    if not _reserve(services, claimant, number, source, now):
         return Texted(False, False, before)
     sent = sent_codes.send(
         services,
@@ -108,7 +104,7 @@ def send(
         Method.SMS,
         interaction_id=interaction_id,
         purpose=purpose,
-        deliver=deliver,
+        deliver=partial(_queue, services, claimant.user, number, now),
         source=source,
         now=now,
         bound_to=number,
@@ -150,7 +146,7 @@ def is_used(services: Services, user_id: str, now: datetime) -> None:
 
 
 def _queue(
-    services: Services, session: Session, user: Any, number: str, code: str, now: datetime
+    services: Services, user: Any, number: str, now: datetime, session: Session, code: str
 ) -> None:
     settings = services.settings
     # Only pages over TLS can be filled in by a phone.
@@ -167,6 +163,8 @@ def _reserve(
 ) -> bool:
     """Whether one more message may be sent. The narrow caps come first: who has reached one uses
     up nothing of what others share."""
+    if not services.settings.offers_sms:
+        return False
     for name, bucket, limits in _caps(services, claimant, number, source):
         reserved = services.throttle.reserve_window(f"sms:{bucket}", now, limits, consecutive=False)
         if not reserved.is_evaluated:

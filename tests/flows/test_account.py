@@ -337,7 +337,7 @@ def test_remembered_browsers_are_listed_and_forgotten_one_by_one(
     page = enter(here, ALICE, app)
     entries = re.findall(r'name="forget" value="(\w{32})"', page.page.html)
     assert len(entries) == 2
-    assert page.page.html.count("this browser") == 1
+    assert page.page.html.count("This browser") == 1
     assert "198.51.100.77" in page.page.html
     [row] = installation.sql("SELECT id FROM browsers WHERE address = '198.51.100.77'")
     page = send(here, page, SECURITY + "/browsers", forget=row["id"])

@@ -5,14 +5,13 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pyotp
 from sqlalchemy import delete, update
 
-from idp import interaction as interactions
 from idp import notices
 from idp.accounts import organizations, passkeys, users
 from idp.accounts.attempts import Source

@@ -6,18 +6,18 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pyotp
 from sqlalchemy import delete, select, update
 
-from idp import interaction as interactions
 from idp import notices, outbox
 from idp.accounts import organizations, passkeys, users
 from idp.accounts.attempts import Source
 from idp.accounts.passkeys import NewKey
+from idp.accounts.totp import Authenticator
 from idp.accounts.users import Action
 from idp.outbox import OutboxRow
 from idp.policy import Method
@@ -195,22 +195,6 @@ def with_second_factor(world: World, email: str, *factors: str) -> str:
     return email
 
 
-def want(world: World, page: "Page", method: str) -> None:
-    """Goes to the page of another method, as the choice of other ways leads there."""
-    visit_id = urlsplit(page.url).path.split("/")[2]
-    secret = next(c["value"] for c in page.context.cookies() if c["name"] == "sekisho-browser")
-    with world.installation.services() as built:
-        visit = interactions.load(
-            built.state,
-            visit_id,
-            browser=hashlib.sha256(secret.encode()).hexdigest(),
-            now=built.clock.now(),
-        )
-        assert visit is not None
-        assert interactions.save(built.state, replace(visit, wanted=method))
-    page.goto(f"{world.base_url}/login/{visit_id}")
-
-
 # The ways to the pages ---------------------------------------------------------------------------
 
 
@@ -363,7 +347,8 @@ def factor_tour(world: World, page: "Page") -> Iterator[str]:
     page.click("#continue")
     page.wait_for_selector("[role=alert]")
     yield "code refused"
-    want(world, page, "recovery")
+    page.click("#lost-device")
+    page.wait_for_selector("#code.long")
     yield "lost device"
 
 
@@ -401,6 +386,77 @@ def other_tour(world: World, page: "Page") -> Iterator[str]:
     yield "expired"
 
 
+def sign_out_everywhere(world: World, page: "Page") -> None:
+    page.goto(world.end_session())
+    sign_out(page)
+
+
+def returning_tour(world: World, page: "Page") -> Iterator[str]:
+    to_accounts(world, page)
+    sign_out_everywhere(world, page)
+    page.goto(world.authorize())
+    yield "identifier, with accounts"
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "identifier refused, with accounts"
+    page.goto(world.authorize(prompt="select_account"))
+    yield "accounts that are signed out"
+
+
+def set_up_app(page: "Page") -> str:
+    """From the page with the picture to what comes after the recovery code; the app's secret."""
+    page.wait_for_selector("#code")
+    secret = page.locator("#key").evaluate("e => e.textContent").replace(" ", "")
+    page.fill("#code", pyotp.TOTP(secret).now())
+    page.click("#continue")
+    page.wait_for_selector("#saved")
+    page.check("#saved")
+    page.click("#continue")
+    return str(secret)
+
+
+def account_tour(world: World, page: "Page") -> Iterator[str]:
+    """Of somebody new each time, with a long name: what is set up stays."""
+    email = f"{secrets.token_hex(4)}.{LONG}"
+    world.installation.add_users(email, name=LONG_NAME)
+    page.goto(world.base_url + "/account/security")
+    sign_in(page, email)
+    page.wait_for_selector("#browsers")
+    yield "security, with nothing set up"
+    page.click("button[value=otp]")
+    secret = set_up_app(page)
+    page.wait_for_selector("#renew")
+    page.goto(world.authorize(prompt="login"))
+    page.fill("#password", PASSWORD)
+    page.click("#continue")
+    page.wait_for_selector("#remember")
+    page.click("#other-way")
+    yield "another way, or the recovery code"
+    let_a_minute_pass(world)
+    page.click("#back")
+    page.fill("#code", pyotp.TOTP(secret).now())
+    page.check("#remember")
+    page.click("#continue")
+    page.wait_for_selector("text=Signed in")
+    page.goto(world.base_url + "/account/security")
+    yield "security, with an app and a remembered browser"
+    page.click(".rows a")
+    page.fill("#name", "")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "factor, its name refused"
+    page.click("#back")
+    page.click("#forget-all")
+    page.wait_for_selector("[role=status]")
+    yield "security, with what was done"
+
+
+def let_a_minute_pass(world: World) -> None:
+    """For the apps alone: the codes that were used are older than they are."""
+    with world.installation.services() as built, built.database.transaction() as session:
+        session.execute(update(Authenticator).values(last_step=Authenticator.last_step - 2))
+
+
 TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
     "signing in": sign_in_tour,
     "mailed codes": mailed_code_tour,
@@ -408,5 +464,7 @@ TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
     "returning": return_tour,
     "second factor": factor_tour,
     "passkeys": passkey_tour,
+    "coming again": returning_tour,
+    "account": account_tour,
     "other pages": other_tour,
 }

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -13,7 +14,7 @@ import pyotp
 from sqlalchemy import delete
 
 from idp import interaction as interactions
-from idp import notices
+from idp import password_notices
 from idp.accounts import organizations, passkeys, users
 from idp.accounts.attempts import Source
 from idp.accounts.passkeys import NewKey
@@ -152,12 +153,14 @@ def _add_passkey(installation: Installation) -> None:
 def _send_mail(installation: Installation) -> None:
     with installation.services() as built, built.database.transaction() as session:
         now = built.clock.now()
-        notices.account_locked(
+        password_notices.account_locked(
             built,
             session,
             users.CREDENTIALS.one(built.database.reader, key=ALICE),
             now=now,
-            until=now,
+            until=now + timedelta(minutes=15),
+            unlock_url=f"{installation.base_url}/unlock/{'x' * 43}",
+            unlock_until=now + timedelta(hours=1),
             address="198.51.100.7",
             user_agent="Mozilla/5.0 (Windows NT 10.0) Chrome/140",
         )

@@ -21,6 +21,10 @@ _KEPT = {"href", "title", "start"}
 
 
 class _Renderer(RendererHTML):
+    def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        tokens[idx].info = ""  # The language of a program; nothing here colours programs.
+        return super().fence(tokens, idx, options, env)
+
     def renderToken(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         token = tokens[idx]
         # Alignment would be a style in the page, which its policy forbids.

@@ -69,13 +69,19 @@ def take() -> Response:
         user_agent=request.headers.get("User-Agent", ""),
         request_id=web.request_id(),
     )
-    outcome = locks.by_link(services, _secret(), now=services.clock.now(), source=source)
+    now = services.clock.now()
+    claimant = locks.whose(services, _secret(), now=now)
+    outcome = locks.by_link(services, _secret(), now=now, source=source)
     if outcome is Outcome.TOO_OFTEN:
         return _too_often()
     response = (
         _dead()
         if outcome is Outcome.DEAD
-        else web.render("unlocked.html", UnlockedPage(outcome is Outcome.UNLOCKED))
+        else web.render(
+            "unlocked.html",
+            UnlockedPage(outcome is Outcome.UNLOCKED),
+            brand=claimant.organization_name if claimant else None,
+        )
     )
     web.delete_cookie(response, COOKIE)
     return response

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pyotp
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from idp import interaction as interactions
-from idp import password_notices
-from idp.accounts import organizations, passkeys, users
+from idp import password_notices, tickets
+from idp.accounts import organizations, passkeys, terms, users
 from idp.accounts.attempts import Source
 from idp.accounts.passkeys import NewKey
+from idp.accounts.terms import Terms
+from idp.accounts.users import Action
 from idp.throttle import FailureRow
+from idp.tickets import Purpose
 from tests.support.pages import identify, sign_in
 from tests.support.running import ORGANIZATION, PASSWORD, Installation, RegisteredClient
 from tests.support.site import Reply, Site, page
@@ -339,6 +342,56 @@ def passkey_tour(world: World, page: "Page") -> Iterator[str]:
         yield "no passkey was set up"
 
 
+def due_tour(world: World, page: "Page") -> Iterator[str]:
+    """What comes after the factors, and lifting a lock."""
+    with world.installation.services() as built, built.database.transaction() as session:
+        now = built.clock.now()
+        user = users.find(session, LONG)
+        users.require(session, user.id, Action.CHANGE_PASSWORD)
+        text = f"# {LONG_NAME}\n\n| a | b |\n|---|---|\n| 1 | {LONG} |\n\n" + "1. x\n" * 40
+        terms.publish(session, text, text, actor="test", now=now)
+        secret = tickets.issue(
+            session,
+            Purpose.UNLOCK,
+            user.id,
+            bound_to=user.security_stamp,
+            lifetime=timedelta(hours=1),
+            now=now,
+        )
+    try:
+        yield from _due_pages(world, page, secret)
+    finally:
+        with world.installation.services() as built, built.database.transaction() as session:
+            users.is_done(session, user.id, Action.CHANGE_PASSWORD)
+            session.execute(update(Terms).values(superseded_at=now))
+
+
+def _due_pages(world: World, page: "Page", secret: str) -> Iterator[str]:
+    page.goto(world.base_url + f"/unlock/{secret}")
+    yield "lift the lock?"
+    page.click("#continue")
+    page.wait_for_selector("[role=status]")
+    yield "lock lifted"
+    page.goto(world.base_url + "/unlock")
+    yield "dead link"
+    page.goto(world.authorize(world.theirs))
+    sign_in(page, LONG)
+    page.wait_for_selector("#repeat")
+    yield "change password"
+    page.fill("#password", "short")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "change password refused"
+    page.goto(world.authorize(world.theirs))
+    page.wait_for_selector("#current")
+    yield "change password, with the current one"
+    with world.installation.services() as built, built.database.transaction() as session:
+        users.is_done(session, users.find(session, LONG).id, Action.CHANGE_PASSWORD)
+    page.goto(world.authorize(world.theirs))
+    page.wait_for_selector("#decline")
+    yield "terms"
+
+
 def other_tour(world: World, page: "Page") -> Iterator[str]:
     page.goto(world.base_url + "/demo/mails")
     yield "mails of the demo"
@@ -356,5 +409,6 @@ TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
     "returning": return_tour,
     "second factor": factor_tour,
     "passkeys": passkey_tour,
+    "what is due": due_tour,
     "other pages": other_tour,
 }

@@ -85,7 +85,7 @@ def test_a_password_that_must_be_changed_is_changed_on_the_way(installation: Ins
     assert claims["sub"] == installation.sub(ALICE)
     assert "password.changed" in installation.events()
     [mail] = mails(installation)
-    assert "Your password at Organisation A was changed" in mail["subject"]
+    assert "Your password was changed" in mail["subject"]
     assert NEW not in mail["text"]
     # What hung on the old one is over, and the new one works.
     assert elsewhere.authorize(application.request()).step == "identify"

@@ -73,7 +73,7 @@ def test_an_administrator_sets_a_password(run: Run, sqlite_installation: Install
     [session] = sqlite_installation.sql("SELECT * FROM sessions")
     assert session["ended_at"] is not None
     [mail] = mails(sqlite_installation)
-    assert "An administrator set a new password" in mail["text"]
+    assert "An administrator set a new one" in mail["text"]
     assert NEW not in str(mail)
     assert sign_in(sqlite_installation, PASSWORD).page.is_alert
     assert sign_in(sqlite_installation, NEW).code

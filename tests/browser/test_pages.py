@@ -32,7 +32,7 @@ def walk(
     language: str,
     looks: Iterable[tuple[str, Scheme]],
 ) -> None:
-    tolerated = REFUSAL if tour == "other pages" else None
+    tolerated = REFUSAL if tour in ("other pages", "what is due") else None
     with person(chromium, tolerated=tolerated, locale=language) as page:
         asked: list[str] = []
         page.on("request", lambda sent: asked.append(sent.url))

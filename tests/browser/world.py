@@ -7,21 +7,24 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pyotp
 from sqlalchemy import delete, select, update
 
-from idp import notices, outbox
-from idp.accounts import organizations, passkeys, users
+from idp import outbox, password_notices, tickets
+from idp.accounts import organizations, passkeys, terms, users
 from idp.accounts.attempts import Source
 from idp.accounts.passkeys import NewKey
+from idp.accounts.terms import Terms
 from idp.accounts.totp import Authenticator
 from idp.accounts.users import Action
 from idp.outbox import OutboxRow
 from idp.policy import Method
 from idp.throttle import FailureRow
+from idp.tickets import Purpose
 from tests.support.pages import identify, sign_in
 from tests.support.running import ORGANIZATION, PASSWORD, Installation, RegisteredClient
 from tests.support.site import Reply, Site, page
@@ -165,12 +168,14 @@ def _add_passkey(installation: Installation) -> None:
 def _send_mail(installation: Installation) -> None:
     with installation.services() as built, built.database.transaction() as session:
         now = built.clock.now()
-        notices.account_locked(
+        password_notices.account_locked(
             built,
             session,
             users.CREDENTIALS.one(built.database.reader, key=ALICE),
             now=now,
-            until=now,
+            until=now + timedelta(minutes=15),
+            unlock_url=f"{installation.base_url}/unlock/{'x' * 43}",
+            unlock_until=now + timedelta(hours=1),
             address="198.51.100.7",
             user_agent="Mozilla/5.0 (Windows NT 10.0) Chrome/140",
         )
@@ -375,6 +380,56 @@ def passkey_tour(world: World, page: "Page") -> Iterator[str]:
         yield "no passkey was set up"
 
 
+def due_tour(world: World, page: "Page") -> Iterator[str]:
+    """What comes after the factors, and lifting a lock."""
+    with world.installation.services() as built, built.database.transaction() as session:
+        now = built.clock.now()
+        user = users.find(session, LONG)
+        users.require(session, user.id, Action.CHANGE_PASSWORD)
+        text = f"# {LONG_NAME}\n\n| a | b |\n|---|---|\n| 1 | {LONG} |\n\n" + "1. x\n" * 40
+        terms.publish(session, text, text, actor="test", now=now)
+        secret = tickets.issue(
+            session,
+            Purpose.UNLOCK,
+            user.id,
+            bound_to=user.security_stamp,
+            lifetime=timedelta(hours=1),
+            now=now,
+        )
+    try:
+        yield from _due_pages(world, page, secret)
+    finally:
+        with world.installation.services() as built, built.database.transaction() as session:
+            users.is_done(session, user.id, Action.CHANGE_PASSWORD)
+            session.execute(update(Terms).values(superseded_at=now))
+
+
+def _due_pages(world: World, page: "Page", secret: str) -> Iterator[str]:
+    page.goto(world.base_url + f"/unlock/{secret}")
+    yield "lift the lock?"
+    page.click("#continue")
+    page.wait_for_selector("[role=status]")
+    yield "lock lifted"
+    page.goto(world.base_url + "/unlock")
+    yield "dead link"
+    page.goto(world.authorize(world.theirs))
+    sign_in(page, LONG)
+    page.wait_for_selector("#repeat")
+    yield "change password"
+    page.fill("#password", "short")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "change password refused"
+    page.goto(world.authorize(world.theirs))
+    page.wait_for_selector("#current")
+    yield "change password, with the current one"
+    with world.installation.services() as built, built.database.transaction() as session:
+        users.is_done(session, users.find(session, LONG).id, Action.CHANGE_PASSWORD)
+    page.goto(world.authorize(world.theirs))
+    page.wait_for_selector("#decline")
+    yield "terms"
+
+
 def other_tour(world: World, page: "Page") -> Iterator[str]:
     page.goto(world.base_url + "/demo/mails")
     yield "mails of the demo"
@@ -466,5 +521,6 @@ TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
     "passkeys": passkey_tour,
     "coming again": returning_tour,
     "account": account_tour,
+    "what is due": due_tour,
     "other pages": other_tour,
 }

@@ -30,7 +30,8 @@ from sqlalchemy import (
     update,
 )
 
-from idp.db import Prepared, release, upsert
+from idp.db import Prepared, upsert
+from idp.held import release
 
 
 class Kind(enum.IntEnum):

@@ -5,15 +5,35 @@ A module of its own because the library takes memory that an embedded installati
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, cast
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from idp.errors import Unavailable
 from idp.state import Kind, hashed
+
+
+class _Script:
+    """Steps that Redis takes as one. It is named by its hash; a server that does not know it, after
+    a restart say, is given it once."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_SWAP = _Script(
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then "
+    "redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) return 1 end return 0"
+)
+_TURN = _Script(
+    "local value = redis.call('GETDEL', KEYS[1]) if value then "
+    "redis.call('SET', KEYS[2], ARGV[1] .. value, 'EX', ARGV[2]) end return value"
+)
 
 
 class _KnowsRun:
@@ -52,11 +72,6 @@ class RedisStateStore:
     The library's pool is not used: it does more each time than this road needs.
     """
 
-    _SWAP = (
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then "
-        "redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) return 1 end return 0"
-    )
-
     def __init__(self, url: str) -> None:
         kinds = {"unix": _SocketConnection, "rediss": _TlsConnection}
         # The pool is only the library's reader of URLs and maker of connections here.
@@ -76,33 +91,43 @@ class RedisStateStore:
         self._idle: list[Any] = []
 
     def put(self, kind: Kind, key: str, value: bytes, ttl: int) -> None:
-        self._call("SET", kind, key, value, "EX", ttl)
+        self._call(("SET",), [hashed(kind, key)], value, "EX", ttl)
 
     def get(self, kind: Kind, key: str) -> bytes | None:
-        return cast("bytes | None", self._call("GET", kind, key))
+        return cast("bytes | None", self._call(("GET",), [hashed(kind, key)]))
 
     def take(self, kind: Kind, key: str) -> bytes | None:
-        return cast("bytes | None", self._call("GETDEL", kind, key))
+        return cast("bytes | None", self._call(("GETDEL",), [hashed(kind, key)]))
 
     def swap(self, kind: Kind, key: str, old: bytes, new: bytes, ttl: int) -> bool:
-        return bool(self._call(("EVAL", self._SWAP, 1), kind, key, old, new, ttl))
+        return bool(self._run(_SWAP, [hashed(kind, key)], old, new, ttl))
+
+    def turn(
+        self, kind: Kind, key: str, into: Kind, new_key: str, prefix: bytes, ttl: int
+    ) -> bytes | None:
+        names = [hashed(kind, key), hashed(into, new_key)]
+        return cast("bytes | None", self._run(_TURN, names, prefix, ttl))
 
     def purge(self) -> int:
         """Redis expires entries itself."""
         return 0
 
     def ping(self) -> None:
-        self._call("EXISTS", Kind.INTERACTION, "")
+        self._call(("EXISTS",), [hashed(Kind.INTERACTION, "")])
 
     def close(self) -> None:
         while self._idle:
             self._idle.pop().disconnect()
 
-    def _call(self, command: str | tuple[Any, ...], kind: Kind, key: str, *arguments: Any) -> Any:
+    def _run(self, script: _Script, names: list[bytes], *arguments: Any) -> Any:
+        try:
+            return self._call(("EVALSHA", script.sha, len(names)), names, *arguments)
+        except NoScriptError:
+            return self._call(("EVAL", script.text, len(names)), names, *arguments)
+
+    def _call(self, verb: tuple[Any, ...], names: list[bytes], *arguments: Any) -> Any:
         """One command; a lost connection is replaced and the command repeated. A GETDEL whose
         answer was lost then reads as "taken", the safe side."""
-        name = b":" + hashed(kind, key)
-        verb = (command,) if isinstance(command, str) else command
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -110,11 +135,14 @@ class RedisStateStore:
 
         def attempt() -> Any:
             connection.connect()
-            connection.send_command(*verb, b"sekisho:" + connection.run_id + name, *arguments)
+            begin = b"sekisho:" + connection.run_id + b":"
+            connection.send_command(*verb, *[begin + name for name in names], *arguments)
             return connection.read_response()
 
         try:
             answer = self._retry.call_with_retry(attempt, lambda _: connection.disconnect())
+        except NoScriptError:
+            raise
         except (RedisError, OSError) as error:
             connection.disconnect()
             raise Unavailable("Redis") from error

@@ -104,5 +104,5 @@ def _encode(grant: Grant) -> bytes:
 def _decode(stored: bytes | None) -> Grant | None:
     if stored is None:
         return None
-    members: list[Any] = json.loads(stored)
+    members: list[Any] = json.loads(stored.decode())
     return Grant._make(tuple(item) if isinstance(item, list) else item for item in members)

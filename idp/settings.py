@@ -72,7 +72,8 @@ class Settings:
     )
     default_language: str = _setting("en", "For those who ask for no language: `en` or `ja`.")
     workers: int = _setting(0, "Processes of `serve`; 0: one for each core.")
-    threads: int = _setting(4, "Threads in each process of `serve`.")
+    # Each waits for a password's turn or a store; with few, a rush of sign-ins is turned away.
+    threads: int = _setting(8, "Threads in each process of `serve`.")
     session_idle_minutes: int = _setting(60, "A session unused this long ends.", unit="minutes")
     session_hours: int = _setting(12, "A session older than this ends.", unit="hours")
     interaction_minutes: int = _setting(

@@ -3,6 +3,9 @@
 .NOTPARALLEL:
 .PHONY: run test test-slow lint types lock bench translations clean deps test-deps components
 
+# Set in many containers: every start would then compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 NODE_TESTS := tests/real/node

@@ -114,12 +114,18 @@ def shared_postgres_server(
         yield server
 
 
-@pytest.fixture
-def postgres_url(shared_postgres_server: SharedPostgres) -> Iterator[str]:
-    """The URL of an empty database, `postgresql+psycopg://…`, removed after the test."""
+@pytest.fixture(scope="session")
+def _reused_database(shared_postgres_server: SharedPostgres) -> Iterator[str]:
     name = shared_postgres_server.create_database()
-    yield shared_postgres_server.url(name)
+    yield name
     shared_postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_url(shared_postgres_server: SharedPostgres, _reused_database: str) -> str:
+    """The URL of an empty database, `postgresql+psycopg://…`."""
+    shared_postgres_server.empty_database(_reused_database)
+    return shared_postgres_server.url(_reused_database)
 
 
 @pytest.fixture
@@ -189,19 +195,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> "Template":
     return make_template(tmp_path_factory.mktemp("template"))
 
 
-@pytest.fixture(scope="session")
-def postgres_template(
-    shared_postgres_server: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator["Template"]:
-    """The same on PostgreSQL."""
-    from tests.support.kit import make_template
-
-    name = shared_postgres_server.create_database()
-    url = shared_postgres_server.url(name)
-    yield make_template(tmp_path_factory.mktemp("template"), database_url=url)
-    shared_postgres_server.drop_database(name)
-
-
 @pytest.fixture
 def install(
     sqlite_template: "Template", tmp_path_factory: pytest.TempPathFactory
@@ -243,26 +236,36 @@ def sqlite_installation(
     return _reused_installation
 
 
-@pytest.fixture
-def postgres_installation(
+@pytest.fixture(scope="session")
+def _reused_postgres_installation(
     shared_postgres_server: SharedPostgres,
-    postgres_template: "Template",
-    redis_url: str,
-    tmp_path: Path,
+    shared_redis_server: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator["Installation"]:
-    """The same on PostgreSQL and Redis."""
-    from dataclasses import replace
+    from tests.support.kit import keep_postgres, make_template
 
-    settings = postgres_template.settings
-    source = settings.database_url.rpartition("/")[2]
-    name = shared_postgres_server.create_database(template=source)
-    url = shared_postgres_server.url(name)
-    installation = postgres_template.install(
-        replace(settings, data_dir=tmp_path, database_url=url, redis_url=redis_url)
+    name = shared_postgres_server.create_database()
+    template = make_template(
+        tmp_path_factory.mktemp("installation"),
+        database_url=shared_postgres_server.url(name),
+        redis_url=shared_redis_server.url,
     )
+    installation = template.install(template.settings)
+    keep_postgres(installation)
     yield installation
     installation.close()
     shared_postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_installation(
+    _reused_postgres_installation: "Installation", redis_url: str
+) -> "Installation":
+    """The same on PostgreSQL and Redis."""
+    from tests.support.kit import reset_postgres
+
+    reset_postgres(_reused_postgres_installation)
+    return _reused_postgres_installation
 
 
 @pytest.fixture(

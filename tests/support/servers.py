@@ -242,12 +242,22 @@ class PostgresServer(Server):
         self._execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return name
 
+    def empty_database(self, name: str) -> None:
+        """Remove what is in a database, with all connections to it; much faster than a new one."""
+        with self._connect(name) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+
     def drop_database(self, name: str) -> None:
         """Remove a database with all connections to it."""
         self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(self.url().replace("+psycopg", ""), autocommit=True)
+    def _connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(self.url(database).replace("+psycopg", ""), autocommit=True)
 
     def _execute(self, statement: sql.Composed) -> None:
         with self._connect() as connection:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from xdist.scheduler import WorkStealingScheduling
 
 from tests.support.network import block_outside
 from tests.support.servers import PostgresServer, RedisServer, find_postgres, find_redis
@@ -43,6 +44,12 @@ CHROMIUM_OPTIONS = [
 def pytest_configure(config: pytest.Config) -> None:
     """Count the skipped tests."""
     config.pluginmanager.register(SkipCounter(), "sekisho-skips")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Neighbours stay in one process, so that what a folder's tests share is mostly made once."""
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.hookimpl(tryfirst=True)

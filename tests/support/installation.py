@@ -1,6 +1,6 @@
 """Whole installations in the test process: settings, database, application, steerable clock.
 
-A database is migrated and filled once in each process of a run, and becomes as it was for each test.
+A database is migrated and filled once in each process of a run; each test finds it as it was then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
-from sqlalchemy import func, inspect, select, table, text
+from sqlalchemy import Boolean, Integer, column, delete, func, inspect, select, table, text
 from sqlalchemy.orm import Session
 
 import wsgi
@@ -167,13 +167,14 @@ def reset_sqlite(template: Template, installation: Installation) -> None:
 
 def keep_postgres(installation: Installation) -> None:
     """Remembers what is in the database, for `reset_postgres`."""
+    state = select(column("last_value", Integer), column("is_called", Boolean))
     with installation.services.database.writer.connect() as connection:
         tables = inspect(connection).get_table_names()
         sequences = {
-            name: connection.execute(text(f"SELECT last_value, is_called FROM {name}")).one()
+            name: connection.execute(state.select_from(table(name))).one()
             for name in inspect(connection).get_sequence_names()
         }
-    steps = [f"DELETE FROM {name}" for name in tables]
+    steps = [str(delete(table(name))) for name in tables]
     steps += [f"INSERT INTO {name} OVERRIDING SYSTEM VALUE TABLE kept.{name}" for name in tables]
     steps += [f"PERFORM setval('{name}', {at}, {used})" for name, (at, used) in sequences.items()]
     installation.sql("CREATE SCHEMA kept")

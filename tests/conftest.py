@@ -19,9 +19,9 @@ from tests.support.shared_postgres import SharedPostgres, shared_postgres
 from tests.support.skips import SkipCounter, needs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser as Chromium
 
-    from tests.support.kit import Installation, Template
+    from tests.support.kit import Browser, Installation, RelyingParty, Template
     from tests.support.smtp import SmtpServer
 
 MARKED_BY_FIXTURE = {
@@ -83,12 +83,8 @@ def _require_postgres() -> None:
 def shared_redis_server() -> Iterator[RedisServer]:
     """This process's Redis for all tests that do not stop it; see `redis_url`."""
     _require_redis()
-    server = RedisServer()
-    try:
-        server.start()
+    with RedisServer() as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -102,12 +98,8 @@ def redis_url(shared_redis_server: RedisServer) -> str:
 def redis_server() -> Iterator[RedisServer]:
     """A running Redis of the test's own, to be killed, paused and started again."""
     _require_redis()
-    server = RedisServer()
-    try:
-        server.start()
+    with RedisServer() as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="session")
@@ -139,12 +131,8 @@ def postgres_url(shared_postgres_server: SharedPostgres, _reused_database: str) 
 def postgres_server() -> Iterator[PostgresServer]:
     """A running PostgreSQL of the test's own, to be killed, paused and started again."""
     _require_postgres()
-    server = PostgresServer()
-    try:
-        server.start()
+    with PostgresServer() as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -159,7 +147,7 @@ def smtp_server() -> Iterator["SmtpServer"]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator["Browser"]:
+def chromium() -> Iterator["Chromium"]:
     """A headless Chromium; take a `new_context()` for each person.
 
     While it runs, Playwright's event loop counts as running in this thread: no `asyncio.run`
@@ -241,6 +229,20 @@ def sqlite_installation(
 
     reset_sqlite(sqlite_template, _reused_installation)
     return _reused_installation
+
+
+@pytest.fixture
+def application(sqlite_installation: "Installation") -> "RelyingParty":
+    """C1, a confidential first-party client, on SQLite."""
+    from tests.support.kit import C1, RelyingParty
+
+    return RelyingParty(sqlite_installation, C1)
+
+
+@pytest.fixture
+def browser(sqlite_installation: "Installation") -> "Browser":
+    """A browser without cookies at the provider on SQLite."""
+    return sqlite_installation.browser()
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,6 @@
 """The bare address: what this is, and who is signed in on this browser."""
 
-import pytest
-
-from tests.support.kit import ADAM, ALICE, C1, Browser, Installation, RelyingParty
-
-
-@pytest.fixture
-def application(sqlite_installation: Installation) -> RelyingParty:
-    return RelyingParty(sqlite_installation, C1)
-
-
-@pytest.fixture
-def browser(sqlite_installation: Installation) -> Browser:
-    return sqlite_installation.browser()
+from tests.support.kit import ADAM, ALICE, Browser, Installation, RelyingParty
 
 
 def test_whoever_is_not_signed_in_is_told_what_to_do(browser: Browser) -> None:

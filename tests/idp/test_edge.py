@@ -16,11 +16,6 @@ FORM = "application/x-www-form-urlencoded"
 MACHINE_PATHS = ("/token", "/userinfo")
 
 
-@pytest.fixture
-def browser(sqlite_installation: Installation) -> Browser:
-    return sqlite_installation.browser()
-
-
 # LK-03
 def test_another_name_is_told_the_right_one_as_plain_text(browser: Browser) -> None:
     answer = browser.get("/authorize", headers={"Host": "192.0.2.1"})
@@ -93,9 +88,8 @@ def assert_unavailable(answer: TestResponse) -> None:
 
 # CR-08
 def test_a_database_that_fails_is_unavailable_for_people_and_applications(
-    sqlite_installation: Installation, browser: Browser
+    sqlite_installation: Installation, application: RelyingParty, browser: Browser
 ) -> None:
-    application = RelyingParty(sqlite_installation, C1)
     tokens = application.tokens(browser, ALICE)
     for name in ("web_origins", "consents", "clients"):
         sqlite_installation.sql(f"DROP TABLE {name}")
@@ -117,9 +111,8 @@ def exhausted(engine: Engine) -> Iterator[None]:
 
 # DS-04
 def test_whoever_finds_no_connection_free_is_told_to_come_again(
-    sqlite_installation: Installation, browser: Browser
+    sqlite_installation: Installation, application: RelyingParty, browser: Browser
 ) -> None:
-    application = RelyingParty(sqlite_installation, C1)
     page = browser.submit(browser.authorize(application.request()), identifier=ALICE.email)
     guess = {"client_id": C1.client_id, "grant_type": "authorization_code", "code": "a code"}
     with exhausted(sqlite_installation.services.database.writer):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import WorkStealingScheduling
 
 from tests.support.network import block_outside
@@ -42,8 +43,10 @@ CHROMIUM_OPTIONS = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Count the skipped tests."""
+    """Count the skipped tests; no test is a matter of time, for machines that run them are busy."""
     config.pluginmanager.register(SkipCounter(), "sekisho-skips")
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 @pytest.hookimpl(optionalhook=True)

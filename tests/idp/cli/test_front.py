@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -84,7 +85,10 @@ class Application:
 def pass_through(connection: Connection) -> Application:
     application = Application()
     ready: Any = connection
-    asyncio.run(front.Front(application, 1).__rsgi__(ready, ready))
+    coroutine = front.Front(application, 1).__rsgi__(ready, ready)
+    # In a thread without an event loop: Playwright's runs in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, coroutine).result()
     return application
 
 

@@ -57,9 +57,10 @@ $(BIN)/sekisho: Makefile | $(BIN)/pip
 test: test-deps lint types
 	$(BIN)/pytest -n auto -m "not slow"
 
-# Races, faults and load want the machine for themselves.
+# Races, faults and load: two at a time, for most of it is waiting; more would be a test of the
+# machine.
 test-slow: test-deps
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 -m slow
 
 lint: test-deps
 	$(BIN)/ruff check

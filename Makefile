@@ -19,6 +19,9 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" PIP_FIND_LINKS= $(BIN)/pip-compile
     --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
     --no-emit-trusted-host --no-emit-options $(UPGRADE)
 
+# Starting takes three times as long when every process compiles its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # --- running
 
 run: deps
@@ -57,9 +60,10 @@ $(BIN)/sekisho: Makefile | $(BIN)/pip
 test: test-deps lint types
 	$(BIN)/pytest -n auto -m "not slow"
 
-# Races, faults and load want the machine for themselves.
+# Races, faults and load: two at a time, for most of it is waiting; more would be a test of the
+# machine.
 test-slow: test-deps
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 -m slow
 
 lint: test-deps
 	$(BIN)/ruff check

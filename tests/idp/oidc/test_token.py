@@ -27,12 +27,6 @@ from tests.support.kit import (
 FORM = "application/x-www-form-urlencoded"
 
 
-@pytest.fixture
-def code(application: RelyingParty, browser: Browser) -> str:
-    """A fresh code of C1's for Alice."""
-    return application.code(browser, ALICE)
-
-
 def test_the_answer_is_what_the_specifications_say(application: RelyingParty, code: str) -> None:
     response = application.redeem(code)
     body = response.get_json()

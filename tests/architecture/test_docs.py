@@ -21,7 +21,7 @@ ARCHITECTURE = ROOT / "docs" / "ARCHITECTURE.md"
 CONNECTING = ROOT / "docs" / "CONNECTING.md"
 NAMES_OF_PAGES = [str(page.relative_to(ROOT)) for page in PAGES]
 IMPLICIT_METHODS = {"HEAD", "OPTIONS"}
-GROUPS = {("db",), ("org",), ("user",), ("client",), ("keys",)}
+GROUPS = {("db",), ("org",), ("user",), ("client",), ("keys",), ("terms",)}
 
 
 def text(page: Path | str) -> str:
@@ -51,7 +51,7 @@ def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple
 def named_commands(page: Path | str) -> set[tuple[str, ...]]:
     """The commands of `sekisho` on a page, cut to the words that may name one."""
     found = re.findall(
-        r"(?:^ *|/bin/|\| )sekisho(?:-run)? ([a-z]+)(?: ([a-z]+))?", code(page), re.M
+        r"(?:^ *|/bin/|\| )sekisho(?:-run)? ([a-z]+)(?: ([a-z][a-z-]*))?", code(page), re.M
     )
     return {tuple(word for word in words if word) for words in found}
 

@@ -3,6 +3,9 @@
 .NOTPARALLEL:
 .PHONY: run test test-slow lint types lock bench translations clean deps test-deps components
 
+# Set in many containers: every start would then compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 NODE_TESTS := tests/real/node
@@ -15,6 +18,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" PIP_FIND_LINKS= $(BIN)/pip-compile --quiet \
     --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
     --no-emit-trusted-host --no-emit-options $(UPGRADE)
+
+# Starting takes three times as long when every process compiles its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # --- running
 
@@ -54,9 +60,10 @@ $(BIN)/sekisho: Makefile | $(BIN)/pip
 test: test-deps lint types
 	$(BIN)/pytest -n auto -m "not slow"
 
-# Races, faults and load want the machine for themselves.
+# Races, faults and load: two at a time, for most of it is waiting; more would be a test of the
+# machine.
 test-slow: test-deps
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 -m slow
 
 lint: test-deps
 	$(BIN)/ruff check

@@ -7,6 +7,6 @@ the product's time goes. Not part of the product and not of the tests: nothing h
     driver      rounds of sign-ins and what they cost the server
     processes   CPU and memory of a process tree, from the operating system
     sekisho, reference, servers     what is started
-    measures    the parts of the report; bulk fills the tables for one of them
+    measures    the parts of the report; bulk fills the tables for one of them, profile is another
     report      the page
 """

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench import machine, measures, servers
+from bench import machine, measures, profile, servers
 from bench.connection import BenchError
 from bench.measures import Plan
 from bench.report import Results, render
 
 _PAGE = Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"
-_PARTS = ("sso", "servers", "password", "scale", "memory")
+_PARTS = ("sso", "profile", "servers", "password", "scale", "memory")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +66,13 @@ def _measure(plan: Plan, parts: Sequence[str]) -> Results:
 _PART: dict[str, Callable[[Results, Path], Results]] = {
     "reference": lambda r, folder: replace(r, sso=measures.reference_alone(folder, r.plan)),
     "sso": lambda r, folder: replace(r, sso=measures.sso(folder, r.plan)),
+    "profile": lambda r, _: replace(
+        r,
+        profiles={
+            measures.PRODUCTION: profile.run("postgresql", 3 * r.plan.sign_ins),
+            measures.EMBEDDED: profile.run("sqlite", 3 * r.plan.sign_ins),
+        },
+    ),
     "servers": lambda r, folder: replace(r, servers=measures.wsgi_servers(folder, r.plan)),
     "password": lambda r, folder: replace(r, passwords=measures.passwords(folder, r.plan)),
     "scale": lambda r, folder: replace(r, scale=measures.scale(folder, r.plan)),

@@ -8,26 +8,30 @@ Not here: the cost with a server (`python -m bench`); the difference of the two 
 
 import argparse
 import io
+import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
 from bench import measures, sekisho
-from bench.connection import Answer, Cookies
+from bench.connection import Answer, BenchError, Cookies
 from bench.sekisho import Installation
 from bench.sign_in import authorize, password_sign_in, redeem, verify
 from bench.targets import Target
 
 _INTERVAL = 0.001  # seconds of CPU between samples; the kernel may round it up to its tick
+_SHOWN = 25  # lines of each part
 _OURS = ("keys", "idp", "federation", "flows", "wsgi")
 _ROOT = Path(__file__).parent.parent
 
@@ -137,10 +141,38 @@ def _place(frame: FrameType) -> tuple[str, str]:
     return "standard library", name
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Microseconds of CPU of one sign-in, without a server, the greatest first."""
+
+    authorize: float
+    token: float
+    packages: list[tuple[str, float]]
+    functions: list[tuple[str, float]]  # of the innermost frame
+    product: list[tuple[str, float]]  # time under functions of the product
+
+
+def run(store: str, sign_ins: int) -> Profile:
+    """The profile on one kind of store, from a process of its own: the application reads its
+    settings from the environment, once. Raises BenchError."""
+    arguments = ["--store", store, "--sign-ins", str(sign_ins), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.profile", *arguments],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchError(f"bench.profile: {done.stderr.strip()[-2000:]}")
+    return Profile(**json.loads(done.stdout.splitlines()[-1]))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.profile", description=__doc__)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="postgresql")
     parser.add_argument("--sign-ins", type=int, default=5000)
+    parser.add_argument("--json", action="store_true", help="one line, for the report")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sekisho-bench-") as name:
         folder = Path(name)
@@ -153,11 +185,15 @@ def main() -> int:
             )
             with sekisho.running(installation, workers=1) as target:
                 pass  # served once for its discovery document; the accounts and paths stay valid
-            _profile(installation, target, options.sign_ins)
+            found = _profile(installation, target, options.sign_ins)
+    if options.json:
+        print(json.dumps(asdict(found)))
+    else:
+        _show(found)
     return 0
 
 
-def _profile(installation: Installation, target: Target, count: int) -> None:
+def _profile(installation: Installation, target: Target, count: int) -> Profile:
     os.environ.update(installation.environment)
     # Imported here: the application reads its settings from the environment just set.
     from wsgi import create_app
@@ -177,19 +213,32 @@ def _profile(installation: Installation, target: Target, count: int) -> None:
     with Sampler() as sampler:
         for _ in range(count):
             redeem(asks, target, authorize(asks, target, cookies))
-    authorize_ms, token_ms = (seconds / count * 1000 for seconds in spent)
-    print(f"authorize {authorize_ms:.3f} ms, token {token_ms:.3f} ms of CPU, without a server")
-    whole = authorize_ms + token_ms
-    _show("own time by package", sampler.own, sampler.own.total(), whole)
-    _show("own time by function", sampler.lines, sampler.own.total(), whole)
-    _show("time under functions of the product", sampler.under, sampler.own.total(), whole)
+    authorize_us, token_us = (seconds / count * 1e6 for seconds in spent)
+
+    def shares(counts: Counter[str]) -> list[tuple[str, float]]:
+        sample_us = (authorize_us + token_us) / sampler.own.total()
+        return [(name, number * sample_us) for name, number in counts.most_common(_SHOWN)]
+
+    return Profile(
+        authorize_us,
+        token_us,
+        shares(sampler.own),
+        shares(sampler.lines),
+        shares(sampler.under),
+    )
 
 
-def _show(title: str, counts: Counter[str], samples: int, whole_ms: float) -> None:
-    print(f"\n{title}")
-    for name, number in counts.most_common(25):
-        share = number / samples
-        print(f"  {share:6.1%}  {share * whole_ms * 1000:6.0f} us  {name}")
+def _show(found: Profile) -> None:
+    whole = found.authorize + found.token
+    print(f"authorize {found.authorize:.0f} us, token {found.token:.0f} us, without a server")
+    for title, shares in (
+        ("own time by package", found.packages),
+        ("own time by function", found.functions),
+        ("time under functions of the product", found.product),
+    ):
+        print(f"\n{title}")
+        for name, us in shares:
+            print(f"  {us / whole:6.1%}  {us:6.0f} us  {name}")
 
 
 if __name__ == "__main__":

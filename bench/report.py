@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from bench.driver import percentile
 from bench.measures import Comparison, Passwords, Plan, Residence
+from bench.profile import Profile
 
+_LINES = 10  # of a profile
 _REFERENCE = "node-oidc-provider"
 _INTRODUCTION = """\
 # Performance
@@ -30,6 +32,15 @@ over {connections} connections and {workers} worker{plural} each, after a warm-u
 the ID tokens is verified. The reference is
 [node-oidc-provider](https://github.com/panva/node-oidc-provider) in its default configuration with
 all models in Redis.
+"""
+_PROFILE = """\
+## Where the time goes
+
+The application called in this process, without a server, and its stack sampled by CPU time:
+microseconds of one SSO sign-in, client-side work of the driver ("bench") included. A sample counts
+for the innermost Python function; what that calls in C (the RSA signature, libpq, a socket) counts
+for it. The difference to the table above is the server: reading and writing HTTP, and handing a
+request from its threads to ours. `python -m bench.profile` shows more.
 """
 _SERVERS = """\
 ## WSGI servers
@@ -64,6 +75,7 @@ class Results:
     machine: dict[str, str]
     sso: Comparison | None = None
     servers: Comparison | None = None
+    profiles: dict[str, Profile] = field(default_factory=dict)
     scale: Comparison | None = None
     passwords: Passwords | None = None
     residence: dict[str, Residence] = field(default_factory=dict)
@@ -79,6 +91,8 @@ def render(results: Results) -> str:
         given |= {"plural": "" if plan.workers == 1 else "s"}
         parts.append(_SSO.format(count=plan.sign_ins, **given))
         parts += _comparison(results.sso)
+    if results.profiles:
+        parts += [_PROFILE, *(_profile(*item) for item in results.profiles.items())]
     if results.servers:
         parts += [_SERVERS, *_comparison(results.servers)]
     if results.passwords:
@@ -126,6 +140,19 @@ def _comparison(comparison: Comparison) -> list[str]:
         "The halves are measured apart, all authorization requests first, then all token requests."
     )
     return [_table(head, rows), note + "\n"]
+
+
+def _profile(name: str, found: Profile) -> str:
+    head = (f"{name}: package", "us", "function", "us")
+    pairs = zip(found.packages[:_LINES], found.functions[:_LINES], strict=False)
+    rows = [(*_share(package), *_share(function)) for package, function in pairs]
+    total = ("whole", f"{found.authorize + found.token:.0f}", "authorize + token",
+             f"{found.authorize:.0f} + {found.token:.0f}")  # fmt: skip
+    return _table(head, [total, *rows])
+
+
+def _share(item: tuple[str, float]) -> tuple[str, str]:
+    return f"`{item[0]}`", f"{item[1]:.0f}"
 
 
 def _password_section(passwords: Passwords, plan: Plan) -> list[str]:

@@ -24,6 +24,8 @@ _ROOT = Path(__file__).parent.parent  # where `wsgi` is found by the servers
 _ORGANISATION = "bench"
 _PASSWORD = "a pass phrase for measuring 7"
 _APPLICATION = "wsgi:create_app()"
+# Without byte code every start would compile everything anew, which no installation does.
+_FOREIGN = ("SEKISHO_", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def install(
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     database_url = database_url or f"sqlite:///{folder / 'sekisho.db'}"
-    environment = {n: v for n, v in os.environ.items() if not n.startswith("SEKISHO_")} | {
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(_FOREIGN)} | {
         "SEKISHO_BASE_URL": f"http://127.0.0.1:{port}",
         "SEKISHO_DATABASE_URL": database_url,
         "SEKISHO_DATA_DIR": str(folder),

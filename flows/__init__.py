@@ -1,6 +1,6 @@
 """Journeys of people in a browser: which page comes next, and the pages.
 
-Owns: sign-in, sign-out, and the decision about the next page (`next_step`, pure).
+Owns: sign-in, sign-out, lifting a lock, and the decision about the next page (`next_step`, pure).
 Does not own: what is missing for a relying application (`idp.oidc.requirements`), what is issued,
 what is stored. Pages never route to each other: each ends with `forward`.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from flows import account, home, login, logout
+from flows import account, home, login, logout, unlock
 from idp.interaction import Interaction
 
 
@@ -18,6 +18,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(home.blueprint)
     app.register_blueprint(login.blueprint)
     app.register_blueprint(logout.blueprint)
+    app.register_blueprint(unlock.blueprint)
 
 
 def interaction_url(interaction: Interaction) -> str:

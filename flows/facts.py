@@ -67,7 +67,7 @@ def gather(
     is_remembered = is_proven and _is_remembered(services, claimant, now)
     asked_for = _demand(interaction, asked, claimant, held) if needs_login else SecondFactor.OFF
     session = None if needs_login else signed_in(services, choose(asked, interaction.session_id))
-    enrollable = _enrollable(services, rules)
+    enrollable = kinds_to_set_up(services, rules)
     facts = Facts(
         needs=needs,
         has_accounts=has_accounts,
@@ -91,7 +91,8 @@ def gather(
     )
 
 
-def _enrollable(services: Services, rules: Policy) -> tuple[str, ...]:
+def kinds_to_set_up(services: Services, rules: Policy) -> tuple[str, ...]:
+    """The kinds of factor that may be set up here under these rules, the strongest first."""
     offered = set(ENROLS) & rules.factors
     if not services.settings.offers_sms:
         offered -= {Method.SMS}

@@ -5,7 +5,8 @@ Does not own: tables (one noun, one module, one table or two) and migrations.
 
 Two engines on one database: `writer` for transactions, `reader` in autocommit for single
 statements, which on PostgreSQL saves two of three round trips. On the hot road `Prepared` runs a
-Core statement on the driver's own cursor: the same SQL, without compiling or result objects.
+Core statement on a held connection of the driver's own: the same SQL, without compiling or result
+objects.
 """
 
 from __future__ import annotations
@@ -13,21 +14,19 @@ from __future__ import annotations
 import importlib
 from collections import namedtuple
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, Engine, Executable, MetaData, create_engine, event
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator
 
-from idp.errors import Unavailable
+from idp.held import release, run
 
 NAMES = {
     "ix": "ix_%(column_0_label)s",
@@ -63,7 +62,15 @@ def engine_options(url: str) -> dict[str, Any]:
     """Options of the writing engine; Flask-SQLAlchemy is given the same."""
     if url.startswith("sqlite"):
         return {"connect_args": {"timeout": 10}}
-    return {"pool_pre_ping": True, "pool_size": 5, "max_overflow": 10, "pool_timeout": 5}
+    from idp.postgresql import limits
+
+    return {
+        "pool_pre_ping": True,
+        "pool_size": 5,
+        "max_overflow": 10,
+        "pool_timeout": 5,
+        "connect_args": limits(url),
+    }
 
 
 def make_writer(url: str) -> Engine:
@@ -86,6 +93,10 @@ def make_reader(url: str) -> Engine:
     options = engine_options(url) | {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
     # No ping before each use: `Prepared` heals a lost connection itself.
     options.pop("pool_pre_ping", None)
+    if not url.startswith("sqlite"):
+        from idp.postgresql import limits
+
+        options["connect_args"] = limits(url, single_statements=True)
     engine = create_engine(_driver(url), **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
@@ -140,7 +151,7 @@ class Prepared:
 
     def all(self, engine: Engine, **values: Any) -> list[Any]:
         compiled = self._compiled.get(engine.dialect.name) or self._compile(engine.dialect)
-        rows, _ = _run(engine, compiled.sql, compiled.arguments(values), bool(self._columns))
+        rows, _ = run(engine, compiled.sql, compiled.arguments(values))
         make, read = self._row._make, compiled.read
         return [make(read(row)) for row in rows]
 
@@ -152,10 +163,10 @@ class Prepared:
     def count(self, engine: Engine, **values: Any) -> int:
         """Runs a write; how many rows it touched."""
         compiled = self._compiled.get(engine.dialect.name) or self._compile(engine.dialect)
-        return _run(engine, compiled.sql, compiled.arguments(values), False)[1]
+        return run(engine, compiled.sql, compiled.arguments(values))[1]
 
     def _compile(self, dialect: Dialect) -> _Compiled:
-        compiled = _Compiled(self._statement, self._columns, dialect)
+        compiled = _Compiled(self._statement, self._columns, _positional(dialect))
         self._compiled[dialect.name] = compiled
         return compiled
 
@@ -168,7 +179,7 @@ class _Compiled:
     def __init__(self, statement: Any, columns: tuple[Any, ...], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = compiled.string
-        self._order: list[str] | None = compiled.positiontup if compiled.positional else None
+        self._order: list[str] = compiled.positiontup
         self._template: dict[str, Any] = {}
         self._binders: list[tuple[str, Callable[[Any], Any]]] = []
         for name, bind in compiled.binds.items():
@@ -183,11 +194,11 @@ class _Compiled:
             if (processor := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
 
-    def arguments(self, values: dict[str, Any]) -> Any:
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
         for name, processor in self._binders:
             values[name] = processor(values[name])
         merged = {**self._template, **values} if self._template else values
-        return [merged[name] for name in self._order] if self._order is not None else merged
+        return [merged[name] for name in self._order]
 
     def read(self, row: Any) -> Any:
         if not self._readers:
@@ -198,71 +209,16 @@ class _Compiled:
         return values
 
 
+def _positional(dialect: Dialect) -> Dialect:
+    """The same with parameters by place, as `held.run` takes them."""
+    if dialect.name == "sqlite":
+        return dialect
+    from idp.postgresql import DIALECT
+
+    return DIALECT
+
+
 def _returned(statement: Any) -> list[Any]:
     if isinstance(statement, SelectBase):
         return list(statement.selected_columns)
     return list(getattr(statement, "_returning", ()))
-
-
-class _Held:
-    """A connection with its cursor, kept for statements that are transactions of their own."""
-
-    __slots__ = ("cursor", "fairy")
-
-    def __init__(self, engine: Engine) -> None:
-        self.fairy = engine.raw_connection()
-        self.fairy.detach()  # Ours from now on; the pool need not count it.
-        self.cursor = self.fairy.cursor()
-
-    def close(self) -> None:
-        # A lost connection may fail to close as well; it is forgotten either way.
-        with suppress(Exception):
-            self.fairy.close()
-
-
-# The connections of each engine that nobody uses now, the last used on top. Taking one off a list
-# and putting it back are single steps in Python; a pool does more. There are as many as threads
-# were ever in here at once.
-_idle: WeakKeyDictionary[Engine, list[_Held]] = WeakKeyDictionary()
-
-
-def _connect(engine: Engine) -> _Held:
-    try:
-        return _Held(engine)
-    except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
-        raise Unavailable("the database") from error
-
-
-def release(engine: Engine) -> None:
-    """Closes what is idle of an engine."""
-    for held in _idle.pop(engine, []):
-        held.close()
-    engine.dispose()
-
-
-def _run(engine: Engine, sql: str, arguments: Any, fetch: bool) -> tuple[list[Any], int]:
-    """Runs once; a connection that turns out to be lost is replaced and the statement repeated.
-
-    Repeating is safe for every statement here: reads, deletes that claim (a lost answer reads as
-    "already taken", the safe side), and upserts of the same value.
-    """
-    while True:
-        try:
-            held, is_new = _idle[engine].pop(), False
-        except (KeyError, IndexError):
-            held, is_new = _connect(engine), True
-        try:
-            cursor = held.cursor
-            cursor.execute(sql, arguments)
-            answer = (list(cursor.fetchall()) if fetch else []), cursor.rowcount
-        except engine.dialect.loaded_dbapi.Error as error:
-            is_lost = engine.dialect.is_disconnect(error, held.fairy.dbapi_connection, held.cursor)
-            held.close()
-            if is_lost and not is_new:
-                release(engine)  # A server that went away took the other connections with it.
-                continue
-            if is_lost or isinstance(error, engine.dialect.loaded_dbapi.OperationalError):
-                raise Unavailable("the database") from error
-            raise
-        _idle.setdefault(engine, []).append(held)
-        return answer

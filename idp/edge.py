@@ -26,6 +26,8 @@ from idp.settings import Settings
 
 FORM_LIMIT = 64 * 1024
 HEALTH_PATHS = ("/healthz", "/readyz")
+# What follows these works like a password, once (LK-04).
+TICKET_PATHS = ("/unlock/",)
 MACHINE_PATHS = ("/token", "/userinfo", "/jwks", "/.well-known/openid-configuration")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -85,10 +87,15 @@ class Edge:
             extra={
                 "request_id": environ.get("sekisho.request_id") or secrets.token_hex(8),
                 "method": environ["REQUEST_METHOD"],
-                "path": environ["PATH_INFO"],
+                "path": _without_secret(environ["PATH_INFO"]),
                 "status": int(status[:3]),
             },
         )
+
+
+def _without_secret(path: str) -> str:
+    """A path as it may be logged."""
+    return next((f"{start}•••" for start in TICKET_PATHS if path.startswith(start)), path)
 
 
 def _gather(environ: Environ) -> str:
@@ -154,7 +161,10 @@ def init_app(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _defect(error: Exception) -> Response:
-        log.exception("unhandled", extra={"request_id": web.request_id(), "path": request.path})
+        log.exception(
+            "unhandled",
+            extra={"request_id": web.request_id(), "path": _without_secret(request.path)},
+        )
         if request.path in MACHINE_PATHS:
             return _to_machine(500, "server_error")
         return web.error_page(

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.messages.pofile import read_po
 
 from idp.settings import LANGUAGES
@@ -56,6 +56,10 @@ class Catalog:
     def moment(self, at: datetime) -> str:
         """A date and time as people read it; UTC is said, because theirs is not known."""
         return format_datetime(at, "medium", locale=self.language) + " UTC"
+
+    def day(self, at: datetime) -> str:
+        """A date as people read it."""
+        return format_date(at, "long", locale=self.language)
 
 
 @lru_cache(maxsize=len(LANGUAGES))

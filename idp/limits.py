@@ -46,10 +46,12 @@ class Reservation:
 
 
 def reserve_attempt(
-    counter: Counter, now: datetime, steps: Sequence[tuple[int, int]]
+    counter: Counter, now: datetime, steps: Sequence[tuple[int, int]], *, ends: bool = True
 ) -> tuple[Counter, Reservation]:
-    """Counts one attempt as failed, unless the bucket is locked: a lock never grows by itself."""
-    if counter.total >= HARD_STOP or (counter.locked_until and now < counter.locked_until):
+    """Counts one attempt as failed, unless the bucket is locked: a lock never grows by itself.
+    `ends`: whether a lock ends by itself."""
+    is_locked = counter.locked_until is not None and (not ends or now < counter.locked_until)
+    if counter.total >= HARD_STOP or is_locked:
         return counter, Reservation("", False)
     allowed, minutes = steps[min(counter.level, len(steps) - 1)]
     failures, total = counter.failures + 1, counter.total + 1

@@ -35,33 +35,6 @@ def _templates(language: str) -> Environment:
     return environment
 
 
-def account_locked(
-    services: Services,
-    session: Session,
-    user: Any,
-    *,
-    now: datetime,
-    until: datetime,
-    address: str,
-    user_agent: str,
-) -> None:
-    """The password of this account is locked for a while. `user`: a row of users.CREDENTIALS."""
-    catalog = i18n.catalog(language_of(services, user))
-    _queue(
-        services,
-        session,
-        user,
-        template="account_locked",
-        subject=catalog.gettext("Your account at %(org)s is locked")
-        % {"org": user.organization_name},
-        now=now,
-        when=catalog.moment(now),
-        until=catalog.moment(until),
-        browser=kind_of_browser(user_agent),
-        place=address,
-    )
-
-
 def factor_added(
     services: Services,
     session: Session,
@@ -75,7 +48,7 @@ def factor_added(
 ) -> None:
     """A second factor was set up. `user`, here and below: a row of users.CREDENTIAL_COLUMNS."""
     catalog = i18n.catalog(language_of(services, user))
-    _tell_change(
+    tell_change(
         services,
         session,
         user,
@@ -100,7 +73,7 @@ def factor_removed(
 ) -> None:
     """A second factor was removed."""
     catalog = i18n.catalog(language_of(services, user))
-    _tell_change(
+    tell_change(
         services,
         session,
         user,
@@ -117,7 +90,7 @@ def recovery_code_used(
 ) -> None:
     """Somebody signed in with the recovery code."""
     catalog = i18n.catalog(language_of(services, user))
-    _tell_change(
+    tell_change(
         services,
         session,
         user,
@@ -136,7 +109,7 @@ def recovery_code_made(
 ) -> None:
     """The user saved a new recovery code."""
     catalog = i18n.catalog(language_of(services, user))
-    _tell_change(
+    tell_change(
         services,
         session,
         user,
@@ -148,7 +121,7 @@ def recovery_code_made(
     )
 
 
-def _tell_change(
+def tell_change(
     services: Services,
     session: Session,
     user: Any,
@@ -161,7 +134,7 @@ def _tell_change(
 ) -> None:
     """A credential was changed: what, when, from where, and what to do if it was not the user."""
     catalog = i18n.catalog(language_of(services, user))
-    _queue(
+    queue(
         services,
         session,
         user,
@@ -210,7 +183,7 @@ def login_code(
     subject = catalog.gettext("Your sign-in code for %(org)s")
     if purpose == "verify":
         subject = catalog.gettext("Your code to confirm your address at %(org)s")
-    _queue(
+    queue(
         services,
         session,
         user,
@@ -247,7 +220,7 @@ def kind_of_browser(user_agent: str) -> str:
     return f"{browser} ({system})" if system else browser
 
 
-def _queue(
+def queue(
     services: Services,
     session: Session,
     user: Any,

@@ -107,6 +107,18 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
+def read(name: str, text: str) -> Any:
+    """A member's value as an operator writes it; None for nothing, which is its default. What it
+    may be is judged by `check`."""
+    if not text:
+        return None
+    if name in _CHOICES:
+        return [item.strip() for item in text.split(",")]
+    if name in _RANGES:
+        return int(text) if text.isascii() and text.isdecimal() else text
+    return {"true": True, "false": False}.get(text, text)
+
+
 @functools.lru_cache(maxsize=1024)
 def of_organization(members: str, floor: SecondFactor = SecondFactor.OFF) -> Policy:
     """The policy of these stored members (a JSON object). `floor`: the installation's demand.

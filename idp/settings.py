@@ -102,7 +102,8 @@ class Settings:
     )
     default_language: str = _setting("en", "For those who ask for no language: `en` or `ja`.")
     workers: int = _setting(0, "Processes of `serve`; 0: one for each core.")
-    threads: int = _setting(4, "Threads in each process of `serve`.")
+    # Each waits for a password's turn or a store; with few, a rush of sign-ins is turned away.
+    threads: int = _setting(8, "Threads in each process of `serve`.")
     second_factor: str = _setting(
         "off",
         "What every organisation asks at least: `off`, `new_browser` (a second factor where a "

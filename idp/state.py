@@ -25,12 +25,14 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     bindparam,
+    cast,
     delete,
     select,
     update,
 )
 
-from idp.db import Prepared, release, upsert
+from idp.db import Prepared, upsert
+from idp.held import release
 
 
 class Kind(enum.IntEnum):
@@ -58,6 +60,12 @@ class StateStore(Protocol):
 
     def swap(self, kind: Kind, key: str, old: bytes, new: bytes, ttl: int) -> bool:
         """Replaces `old` by `new` unless somebody else was faster."""
+
+    def turn(
+        self, kind: Kind, key: str, into: Kind, new_key: str, prefix: bytes, ttl: int
+    ) -> bytes | None:
+        """Takes an entry and leaves `prefix` and its value under another name, in one step: of
+        many callers one gets the value (without `prefix`). Nobody else may use `new_key`."""
 
     def purge(self) -> int:
         """Removes what has expired; how many entries."""
@@ -119,6 +127,16 @@ class SqlStateStore:
             .where(_LIVE, STATE.c.value == bindparam("old"))
             .values(value=bindparam("v"), expires=bindparam("e"))
         )
+        # SQLite makes a text of two blobs; its bytes are theirs.
+        joined = cast(bindparam("p", type_=LargeBinary).op("||")(STATE.c.value), LargeBinary)
+        self._turn = Prepared(
+            update(STATE)
+            .where(_LIVE)
+            .values(
+                key=bindparam("new_k"), kind=bindparam("into"), value=joined, expires=bindparam("e")
+            )
+            .returning(STATE.c.value)
+        )
         self._purge = Prepared(delete(STATE).where(STATE.c.expires <= bindparam("now")))
 
     def put(self, kind: Kind, key: str, value: bytes, ttl: int) -> None:
@@ -155,6 +173,22 @@ class SqlStateStore:
             e=now + ttl,
         )
         return changed == 1
+
+    def turn(
+        self, kind: Kind, key: str, into: Kind, new_key: str, prefix: bytes, ttl: int
+    ) -> bytes | None:
+        now = int(self._time())
+        row = self._turn.one(
+            self._engine,
+            k=hashed(kind, key),
+            kind=kind.value,
+            now=now,
+            new_k=hashed(into, new_key),
+            into=into.value,
+            p=prefix,
+            e=now + ttl,
+        )
+        return None if row is None else bytes(row.value)[len(prefix) :]
 
     def purge(self) -> int:
         return self._purge.count(self._engine, now=int(self._time()))

@@ -19,7 +19,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import JSON, Integer, String, bindparam, delete, select, update
+from sqlalchemy import JSON, Integer, String, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.db import Base, Database, Prepared, Timestamp, upsert
@@ -90,13 +90,16 @@ class Throttle:
             longest = max(row.locked_until for row in rows) - now
             raise TooManyAttempts(max(1, int(longest.total_seconds())))
 
-    def reserve(self, bucket: str, now: datetime, *, is_known_browser: bool) -> Reservation:
-        """Reserves one attempt, committed before it returns."""
+    def reserve(
+        self, bucket: str, now: datetime, *, is_known_browser: bool, ends: bool = True
+    ) -> Reservation:
+        """Reserves one attempt, committed before it returns. `ends`: whether a lock of this bucket
+        ends by itself."""
         steps = KNOWN_STEPS if is_known_browser else UNKNOWN_STEPS
         result: list[Reservation] = []
 
         def change(counter: Counter) -> Counter:
-            changed, reservation = reserve_attempt(counter, now, steps)
+            changed, reservation = reserve_attempt(counter, now, steps, ends=ends)
             result.append(replace(reservation, bucket=bucket))
             return changed
 
@@ -140,6 +143,44 @@ class Throttle:
         """Gives the attempt back and clears this bucket, and no other (BF-16)."""
         with self._database.transaction() as session:
             session.execute(delete(FailureRow).where(FailureRow.bucket == reservation.bucket))
+
+    def exceeds(self, session: Session, bucket: str, now: datetime, limit: Limit) -> bool:
+        """Counts one more event; whether there were more than the limit says, and nobody was told
+        of it for a day. Claims the telling."""
+        allowed: list[bool] = []
+
+        def change(counter: Counter) -> Counter:
+            changed, allows = count_window(counter, now, limit)
+            allowed.append(allows)
+            return replace(changed, total=0)
+
+        self._apply(session, _window(bucket, limit), now, change)
+        session.flush()
+        return not allowed[0] and self.may_notify(session, _window(bucket, limit), now)
+
+    def unlock(self, session: Session, bucket: str) -> bool:
+        """Lifts the lock of a bucket; whether attempts are evaluated again. A hundred failures in a
+        row stay what they are (NIST SP 800-63B-4, 3.2.2)."""
+        row = session.get(FailureRow, bucket, with_for_update=True)
+        if row is None:
+            return True
+        row.failures, row.level, row.locked_until = 0, 0, None
+        session.flush()
+        return row.total < HARD_STOP
+
+    def is_spent(self, session: Session, bucket: str) -> bool:
+        """Whether a hundred failures in a row ended this bucket."""
+        row = session.get(FailureRow, bucket)
+        return row is not None and row.total >= HARD_STOP
+
+    def forget(self, session: Session, bucket: str) -> None:
+        """What was guessed at is gone: forgets the failures of a bucket of `account_bucket` and of
+        those of its known browsers."""
+        session.execute(
+            delete(FailureRow).where(
+                or_(FailureRow.bucket == bucket, FailureRow.bucket.startswith(bucket + ":"))
+            )
+        )
 
     def fail_source(self, address: str, account: str, now: datetime) -> None:
         """Counts a failure against where it came from."""

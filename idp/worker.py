@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete
 
-from idp import mail, outbox, sms, sms_gateway
+from idp import mail, outbox, sms, sms_gateway, tickets
 from idp.http import Outbound
 from idp.notices import MAIL
 from idp.outbox import Handler
@@ -72,6 +72,7 @@ class Worker:
         services.state.purge()
         services.throttle.purge(now)
         outbox.purge(services.database, now)
+        tickets.purge(services.database, now)
         with services.database.transaction() as session:
             session.execute(delete(SessionRow).where(SessionRow.last_seen_at < now - KEEP_SESSIONS))
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from hypothesis import settings
+from xdist.scheduler import WorkStealingScheduling
 
 from tests.support.network import block_outside
 from tests.support.servers import PostgresServer, RedisServer, find_postgres, find_redis
@@ -18,9 +20,9 @@ from tests.support.shared_postgres import SharedPostgres, shared_postgres
 from tests.support.skips import SkipCounter, needs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser as Chromium
 
-    from tests.support.kit import Installation, Template
+    from tests.support.kit import Browser, Installation, RelyingParty, Template
     from tests.support.smtp import SmtpServer
 
 MARKED_BY_FIXTURE = {
@@ -41,8 +43,16 @@ CHROMIUM_OPTIONS = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Count the skipped tests."""
+    """Count the skipped tests; no test is a matter of time, for machines that run them are busy."""
     config.pluginmanager.register(SkipCounter(), "sekisho-skips")
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Neighbours stay in one process, so that what a folder's tests share is mostly made once."""
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -76,12 +86,8 @@ def _require_postgres() -> None:
 def shared_redis_server() -> Iterator[RedisServer]:
     """This process's Redis for all tests that do not stop it; see `redis_url`."""
     _require_redis()
-    server = RedisServer()
-    try:
-        server.start()
+    with RedisServer() as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -95,12 +101,8 @@ def redis_url(shared_redis_server: RedisServer) -> str:
 def redis_server() -> Iterator[RedisServer]:
     """A running Redis of the test's own, to be killed, paused and started again."""
     _require_redis()
-    server = RedisServer()
-    try:
-        server.start()
+    with RedisServer() as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="session")
@@ -114,24 +116,26 @@ def shared_postgres_server(
         yield server
 
 
-@pytest.fixture
-def postgres_url(shared_postgres_server: SharedPostgres) -> Iterator[str]:
-    """The URL of an empty database, `postgresql+psycopg://…`, removed after the test."""
+@pytest.fixture(scope="session")
+def _reused_database(shared_postgres_server: SharedPostgres) -> Iterator[str]:
     name = shared_postgres_server.create_database()
-    yield shared_postgres_server.url(name)
+    yield name
     shared_postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_url(shared_postgres_server: SharedPostgres, _reused_database: str) -> str:
+    """The URL of an empty database, `postgresql+psycopg://…`."""
+    shared_postgres_server.empty_database(_reused_database)
+    return shared_postgres_server.url(_reused_database)
 
 
 @pytest.fixture
 def postgres_server() -> Iterator[PostgresServer]:
     """A running PostgreSQL of the test's own, to be killed, paused and started again."""
     _require_postgres()
-    server = PostgresServer()
-    try:
-        server.start()
+    with PostgresServer() as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -146,7 +150,7 @@ def smtp_server() -> Iterator["SmtpServer"]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator["Browser"]:
+def chromium() -> Iterator["Chromium"]:
     """A headless Chromium; take a `new_context()` for each person.
 
     While it runs, Playwright's event loop counts as running in this thread: no `asyncio.run`
@@ -187,19 +191,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> "Template":
     from tests.support.kit import make_template
 
     return make_template(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture(scope="session")
-def postgres_template(
-    shared_postgres_server: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator["Template"]:
-    """The same on PostgreSQL."""
-    from tests.support.kit import make_template
-
-    name = shared_postgres_server.create_database()
-    url = shared_postgres_server.url(name)
-    yield make_template(tmp_path_factory.mktemp("template"), database_url=url)
-    shared_postgres_server.drop_database(name)
 
 
 @pytest.fixture
@@ -244,25 +235,49 @@ def sqlite_installation(
 
 
 @pytest.fixture
-def postgres_installation(
-    shared_postgres_server: SharedPostgres,
-    postgres_template: "Template",
-    redis_url: str,
-    tmp_path: Path,
-) -> Iterator["Installation"]:
-    """The same on PostgreSQL and Redis."""
-    from dataclasses import replace
+def application(sqlite_installation: "Installation") -> "RelyingParty":
+    """C1, a confidential first-party client, on SQLite."""
+    from tests.support.kit import C1, RelyingParty
 
-    settings = postgres_template.settings
-    source = settings.database_url.rpartition("/")[2]
-    name = shared_postgres_server.create_database(template=source)
-    url = shared_postgres_server.url(name)
-    installation = postgres_template.install(
-        replace(settings, data_dir=tmp_path, database_url=url, redis_url=redis_url)
+    return RelyingParty(sqlite_installation, C1)
+
+
+@pytest.fixture
+def browser(sqlite_installation: "Installation") -> "Browser":
+    """A browser without cookies at the provider on SQLite."""
+    return sqlite_installation.browser()
+
+
+@pytest.fixture(scope="session")
+def _reused_postgres_installation(
+    shared_postgres_server: SharedPostgres,
+    shared_redis_server: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator["Installation"]:
+    from tests.support.kit import keep_postgres, make_template
+
+    name = shared_postgres_server.create_database()
+    template = make_template(
+        tmp_path_factory.mktemp("installation"),
+        database_url=shared_postgres_server.url(name),
+        redis_url=shared_redis_server.url,
     )
+    installation = template.install(template.settings)
+    keep_postgres(installation)
     yield installation
     installation.close()
     shared_postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_installation(
+    _reused_postgres_installation: "Installation", redis_url: str
+) -> "Installation":
+    """The same on PostgreSQL and Redis."""
+    from tests.support.kit import reset_postgres
+
+    reset_postgres(_reused_postgres_installation)
+    return _reused_postgres_installation
 
 
 @pytest.fixture(

@@ -14,6 +14,7 @@ from idp.accounts.attempts import Source
 from idp.accounts.claimants import Claimant
 from idp.oidc import authorize, own, parameters, respond
 from idp.oidc.authorize import choose, signed_in
+from idp.oidc.end_session import LOGOUT_PAGE
 from idp.oidc.requirements import unmet
 from idp.policy import Policy
 from idp.web import gettext
@@ -52,6 +53,7 @@ class Visitor:
             organization=self.user.organization_name,
             switch_url=f"{HOME}?account={ANOTHER}" if self.has_others else None,
             home_url=self.url(HOME),
+            sign_out_url=LOGOUT_PAGE,
         )
 
     @property
@@ -86,6 +88,7 @@ class Frame:
     organization: str
     switch_url: str | None
     home_url: str
+    sign_out_url: str
 
 
 def enter(path: str = HOME, *, enrols: str = "") -> Visitor | Response:

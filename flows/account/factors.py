@@ -9,15 +9,15 @@ from typing import Any
 from flask import Response, request
 from werkzeug.exceptions import NotFound
 
-from flows import methods
+from flows import facts, methods
 from flows.account import entry
 from flows.account.entry import HOME, Frame, Visitor
 from idp import i18n, web
-from idp.accounts import totp
+from idp.accounts import passkeys, phones, totp
 from idp.errors import NotFound as NothingThere
 from idp.errors import Refused
 from idp.oidc import respond
-from idp.policy import FACTORS, Method, SecondFactor
+from idp.policy import Method, SecondFactor
 from idp.web import gettext
 
 
@@ -30,11 +30,14 @@ class Kind:
     remove: Callable[..., bool]
     """Of (services, user, id, source, now); False: nothing was changed."""
     rename: Callable[..., object] | None = None
-    """Of (services, user, id, name, source, now)."""
+    """Of (services, user, id, name, source, now); False: there is no such one."""
 
 
+# The strongest first.
 KINDS: Mapping[str, Kind] = {
+    Method.PASSKEY: Kind(passkeys.listed, passkeys.remove, passkeys.rename),
     Method.TOTP: Kind(totp.listed, totp.remove, totp.rename),
+    Method.SMS: Kind(phones.listed, phones.remove),
 }
 
 
@@ -73,15 +76,14 @@ def held(visitor: Visitor) -> list[Factor]:
             used=moment(row.last_used_at) if row.last_used_at else None,
             url=visitor.url(_path(kind, row.id)),
         )
-        for kind in FACTORS
-        if kind in KINDS
-        for row in KINDS[kind].listed(services, visitor.user.id)
+        for kind, keeper in KINDS.items()
+        for row in keeper.listed(services, visitor.user.id)
     ]
 
 
-def addable(visitor: Visitor) -> list[str]:
+def addable(visitor: Visitor) -> tuple[str, ...]:
     """The kinds that this person may set up, the strongest first."""
-    return [kind for kind in FACTORS if kind in KINDS and kind in visitor.policy.factors]
+    return facts.kinds_to_set_up(web.services(), visitor.policy)
 
 
 def add() -> Response:
@@ -125,13 +127,14 @@ def _change(visitor: Visitor, kind: str, factor_id: str) -> Response:
     match request.form.get("do"):
         case "rename" if keeper.rename is not None:
             name = request.form.get("name", "").strip()
-            keeper.rename(services, visitor.user, factor_id, name, **circumstances)
-            return visitor.back("renamed")
+            renamed = keeper.rename(services, visitor.user, factor_id, name, **circumstances)
+            done, is_done = "renamed", renamed is not False
         case "remove":
+            done = "removed"
             is_done = keeper.remove(services, visitor.user, factor_id, **circumstances)
-            return visitor.back("removed") if is_done else respond.redirect(visitor.url(HOME))
         case _:
             return _page(visitor, kind, factor_id)
+    return visitor.back(done) if is_done else respond.redirect(visitor.url(HOME))
 
 
 def _page(visitor: Visitor, kind: str, factor_id: str, refused: Refused | None = None) -> Response:
@@ -179,9 +182,13 @@ def _warnings(visitor: Visitor, *, is_last: bool) -> list[str]:
 
 
 def _why(refused: Refused) -> str:
-    if refused.member == "name":
-        return gettext("A name has 1 to 64 letters and signs.")
-    return gettext("You sign in with this app, so it cannot be removed.")
+    match refused.member:
+        case "name":
+            return gettext("A name has 1 to 64 letters and signs.")
+        case "count":
+            return gettext("You sign in with this app, so it cannot be removed.")
+        case _:
+            return gettext("Your account was changed elsewhere in this moment. Try again.")
 
 
 def _checked(kind: str, factor_id: str) -> str:

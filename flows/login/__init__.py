@@ -15,6 +15,7 @@ from werkzeug.exceptions import NotFound
 
 from flows import facts
 from flows.login import (
+    change_password,
     choose_account,
     consent,
     email_code,
@@ -29,6 +30,7 @@ from flows.login import (
     recovery_code,
     save_recovery_code,
     sms,
+    terms,
     totp,
     verify_address,
 )
@@ -74,6 +76,8 @@ PAGES = {
     Step.OTHER_WAY: Page(
         other_way.show, other_way.take, also_at=other_way.OPEN_AT, is_open_after_proofs=True
     ),
+    Step.CHANGE_PASSWORD: Page(change_password.show, change_password.take),
+    Step.TERMS: Page(terms.show, terms.take),
     Step.CONSENT: Page(consent.show, consent.take),
 }
 BY_NAME = {step.value: step for step in PAGES}

@@ -62,6 +62,7 @@ class Visit:
             user_agent=request.headers.get("User-Agent", ""),
             request_id=web.request_id(),
             client_id=self.asked.client.id,
+            after_password=Method.PASSWORD in (p.method for p in self.interaction.proofs),
         )
 
     @property

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from idp import audit
+from sqlalchemy.orm import Session
+
+from idp import audit, password_notices
 from idp.accounts.browsers import KNOWN
 from idp.accounts.claimants import Claimant
 from idp.audit import Event
@@ -31,6 +33,10 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
 }
 
 
+# Failures after a right password that are nobody's concern.
+_FORGIVEN = Limit(2, _A_DAY)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where an attempt comes from."""
@@ -41,6 +47,8 @@ class Source:
     user_agent: str
     request_id: str
     client_id: str | None = None
+    after_password: bool = False
+    """Whether the right password was shown before in the same visit."""
 
     @property
     def device_hash(self) -> bytes | None:
@@ -100,4 +108,25 @@ def check(
             method=method,
             evaluated=int(reservation.is_evaluated),
         )
+        _warn(services, session, claimant, source, now)
     return False
+
+
+def _warn(
+    services: Services, session: Session, claimant: Claimant, source: Source, now: datetime
+) -> None:
+    """Who has the password but not the second factor may have stolen it: the owner is told at the
+    third failure of a day, of whatever method, once a day (OWASP ASVS 5.0, 6.3.5)."""
+    user = claimant.user
+    if user is None or not claimant.is_able or not source.after_password:
+        return
+    counter = account_bucket("after-password", user.id)
+    if services.throttle.exceeds(session, counter, now, _FORGIVEN):
+        password_notices.password_known(
+            services,
+            session,
+            user,
+            now=now,
+            address=source.address,
+            user_agent=source.user_agent,
+        )

@@ -8,6 +8,7 @@ database, so a stolen database alone cannot be guessed at.
 from __future__ import annotations
 
 import base64
+import enum
 import hashlib
 import hmac
 import secrets
@@ -112,18 +113,33 @@ def _unpadded(raw: bytes) -> str:
     return base64.b64encode(raw).decode().rstrip("=")
 
 
+class Rule(enum.Enum):
+    """What a password that is to be set may break. The value is the refusal, for operators."""
+
+    TOO_SHORT = f"a password needs at least {MINIMUM_CHARACTERS} characters"
+    TOO_LONG = f"a password has at most {MAXIMUM_CHARACTERS} characters"
+    TOO_SIMPLE = "a password needs more different characters"
+    SAME = "the new password must differ from the old one"
+
+
+class Unacceptable(Refused):
+    """A password that may not be set."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(rule.value, member="password")
+        self.rule = rule
+
+
 def check_acceptable(password: str) -> None:
-    """Whether a password may be set; Refused with the rule it breaks. Judged when it is set,
+    """Whether a password may be set; Unacceptable with the rule it breaks. Judged when it is set,
     never when it is used."""
     normal = unicodedata.normalize("NFC", password)
     if len(normal) < MINIMUM_CHARACTERS:
-        raise Refused(
-            f"a password needs at least {MINIMUM_CHARACTERS} characters", member="password"
-        )
+        raise Unacceptable(Rule.TOO_SHORT)
     if (
         len(normal) > MAXIMUM_CHARACTERS
         or len(normal.encode("utf-8", "surrogatepass")) > MAXIMUM_BYTES
     ):
-        raise Refused(f"a password has at most {MAXIMUM_CHARACTERS} characters", member="password")
+        raise Unacceptable(Rule.TOO_LONG)
     if len(set(normal)) < 4:
-        raise Refused("a password needs more different characters", member="password")
+        raise Unacceptable(Rule.TOO_SIMPLE)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from sqlalchemy import ForeignKey, String, bindparam, select, update
+from sqlalchemy import ForeignKey, String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp import notices, sms
@@ -36,6 +36,8 @@ PER_USER = (Limit(20, _DAY),)
 PER_NUMBER = (Limit(5, _HOUR), Limit(15, _DAY))
 PER_SOURCE = (Limit(30, _HOUR), Limit(100, _DAY))
 PER_PREFIX = (Limit(60, _DAY),)
+ID = "phone"
+"""Names the one phone of a user among the other factors."""
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +52,11 @@ class Phone(Base):
     last_used_at: Mapped[datetime | None] = mapped_column(Timestamp)
 
 
+_LISTED = Prepared(
+    select(Phone.number, Phone.verified_at, Phone.last_used_at).where(
+        Phone.user_id == bindparam("user_id")
+    )
+)
 _NUMBER = Prepared(select(Phone.number).where(Phone.user_id == bindparam("user_id")))
 
 
@@ -221,5 +228,40 @@ def add(services: Services, user: Any, number: str, *, source: Source, now: date
             name=masked(number),
             source=source,
             now=now,
+        )
+    return True
+
+
+# Keeping it --------------------------------------------------------------------------------------
+
+
+class Listed(NamedTuple):
+    """The phone as its owner sees it."""
+
+    id: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+def listed(services: Services, user_id: str) -> list[Listed]:
+    """The user's phone, if there is one."""
+    rows = _LISTED.all(services.database.reader, user_id=user_id)
+    return [Listed(ID, masked(row.number), row.verified_at, row.last_used_at) for row in rows]
+
+
+def remove(services: Services, user: Any, phone_id: str, *, source: Source, now: datetime) -> bool:
+    """Takes the phone from its owner, who is told. False when there is none, or when another
+    change was faster."""
+    with services.database.transaction() as session:
+        if phone_id != ID or not credentials.begin_change(session, user, now=now):
+            return False
+        phone = session.get(Phone, user.id)
+        if phone is None:
+            return False
+        name = masked(phone.number)
+        session.execute(delete(Phone).where(Phone.user_id == user.id))
+        credentials.tell_removed(
+            services, session, user, method=Method.SMS, name=name, source=source, now=now
         )
     return True

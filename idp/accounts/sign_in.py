@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import update
 
-from idp import audit, notices
-from idp.accounts import claimants
+from idp import audit
+from idp.accounts import claimants, locks
 from idp.accounts.attempts import Source, known_browser
 from idp.accounts.claimants import Claimant
 from idp.accounts.users import User
@@ -47,7 +47,12 @@ def by_password(
         services.throttle.check_source(source.address, now)
     bucket = account_bucket("password", account, device)
     with services.passwords.gate.enter():
-        reservation = services.throttle.reserve(bucket, now, is_known_browser=is_known)
+        reservation = services.throttle.reserve(
+            bucket,
+            now,
+            is_known_browser=is_known,
+            ends=is_known or claimant.policy.automatic_unlock,
+        )
         # Who signs in by another method has no password, even where an old one is stored.
         may = reservation.is_evaluated and claimant.login_method == Method.PASSWORD
         stored = user.password_hash if user and may else None
@@ -94,15 +99,4 @@ def _remember_failure(
             request_id=source.request_id,
             evaluated=int(reservation.is_evaluated),
         )
-        if user is None or not claimant.is_able or reservation.locked_until is None:
-            return
-        if services.throttle.may_notify(session, reservation.bucket, now):
-            notices.account_locked(
-                services,
-                session,
-                user,
-                now=now,
-                until=reservation.locked_until,
-                address=source.address,
-                user_agent=source.user_agent,
-            )
+        locks.tell(services, session, claimant, reservation, source, now=now)

@@ -27,6 +27,7 @@ COMMANDS = {
     "org": "accounts",
     "user": "accounts",
     "client": "clients",
+    "terms": "terms",
 }
 
 

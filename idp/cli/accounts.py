@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
+from typing import Any
 
 import click
 
-from idp import audit
-from idp.accounts import organizations, passwords, users
-from idp.accounts.users import Role
+from idp import audit, policy
+from idp.accounts import locks, new_passwords, organizations, passwords, users
+from idp.accounts.users import Action, Role
 from idp.audit import Event
 from idp.cli.output import ACTOR, as_json, opened, show
+from idp.errors import Refused
 from idp.policy import LOGIN_METHODS, Method
 from idp.services import Services
 
@@ -38,6 +41,41 @@ def add_organization(name: str, as_json: bool) -> None:
         )
         shown = {"id": added.id, "name": added.name}
     show(shown, as_json=as_json)
+
+
+@org.command("policy")
+@click.argument("organization")
+@click.argument("changes", nargs=-1, metavar="[NAME=VALUE]...")
+@as_json
+def change_policy(organization: str, changes: tuple[str, ...], as_json: bool) -> None:
+    """Shows an organisation's policy, or changes members of it: `second_factor=always`.
+
+    Lists are separated by commas; an empty value takes a member back to its default.
+    """
+    with opened() as services, services.database.transaction() as session:
+        owner = organizations.find(session, organization)
+        if changes:
+            organizations.change_policy(
+                session,
+                owner,
+                dict(_change(text) for text in changes),
+                actor=ACTOR,
+                now=services.clock.now(),
+            )
+        members = policy.of_organization(owner.policy)
+        shown = {member.name: _plain(getattr(members, member.name)) for member in fields(members)}
+    show(shown, as_json=as_json)
+
+
+def _change(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise Refused(f"{text[:80]!r} is not NAME=VALUE")
+    return name, policy.read(name, value)
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, frozenset) else value
 
 
 @click.group()
@@ -98,6 +136,83 @@ def add_user(
                 "organization": owner.name,
             }
     show(shown, as_json=as_json)
+
+
+@user.command("set-password")
+@click.argument("email")
+@click.option("--temporary", is_flag=True, help="It must be changed at the next sign-in.")
+@as_json
+def set_password(email: str, temporary: bool, as_json: bool) -> None:
+    """Sets a password, read from standard input, and ends all sessions. The person is told."""
+    with opened() as services:
+        about = _credentials(services, email)
+        password = sys.stdin.readline().rstrip("\r\n")
+        done = new_passwords.set_password(
+            services,
+            about,
+            password,
+            actor=ACTOR,
+            now=services.clock.now(),
+            is_temporary=temporary,
+        )
+        if not done:
+            raise Refused("this account was changed in this very moment: try again")
+    show({"id": about.id, "email": about.email, "temporary": temporary}, as_json=as_json)
+
+
+@user.command("unlock")
+@click.argument("email")
+@as_json
+def unlock(email: str, as_json: bool) -> None:
+    """Lifts the lock that wrong passwords brought."""
+    with opened() as services, services.database.transaction() as session:
+        found = users.find(session, email)
+        usable = locks.unlock(services, session, found, actor=ACTOR, now=services.clock.now())
+        shown = {"id": found.id, "email": found.email, "usable": usable}
+    show(shown, as_json=as_json)
+    if not usable:
+        hint = "a hundred wrong passwords in a row ended this password: `sekisho user set-password`"
+        click.echo(f"sekisho: {hint}", err=True)
+
+
+@user.command("require")
+@click.argument("email")
+@click.argument(
+    "action", type=click.Choice([Action.VERIFY_ADDRESS.value, Action.CHANGE_PASSWORD.value])
+)
+@as_json
+def require(email: str, action: str, as_json: bool) -> None:
+    """Has a person do something before the next application is answered."""
+    with opened() as services:
+        about = _credentials(services, email) if action == Action.CHANGE_PASSWORD else None
+        with services.database.transaction() as session:
+            found = users.find(session, about.email if about else email)
+            users.require(session, found.id, Action(action))
+            audit.record(
+                session,
+                Event.ACTION_REQUIRED,
+                at=services.clock.now(),
+                actor=ACTOR,
+                user_id=found.id,
+                organization_id=found.organization_id,
+                action=action,
+            )
+            shown = {
+                "id": found.id,
+                "email": found.email,
+                "required_actions": found.required_actions.split(),
+            }
+    show(shown, as_json=as_json)
+
+
+def _credentials(services: Services, email: str) -> Any:
+    """A row of `users.CREDENTIAL_COLUMNS` of somebody who signs in with a password."""
+    with services.database.transaction() as session:
+        found = users.find(session, email)
+    about = users.BY_ID.one(services.database.reader, user_id=found.id)
+    if about is None or about.login_method != Method.PASSWORD:
+        raise Refused(f"{found.email} does not sign in with a password", member="login_method")
+    return about
 
 
 def _read_password(services: Services) -> str:

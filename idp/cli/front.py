@@ -26,6 +26,7 @@ from urllib.parse import unquote_to_bytes
 
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 
+from idp import memory
 from idp.edge import FORM_LIMIT, HEALTH_PATHS, MACHINE_PATHS
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def load(server_pid: int, threads: int, target: str) -> Any:
         signal.signal(number, signal.SIG_DFL)
     _die_with(server_pid)
     module, _, name = target.partition(":")
-    return Front(getattr(importlib.import_module(module), name), threads)
+    application = getattr(importlib.import_module(module), name)
+    memory.give_back()
+    return Front(application, threads)
 
 
 class Front:

@@ -1,8 +1,8 @@
 """Authorization codes and the UserInfo handles that come from them.
 
-A code is taken in one step, so of any number of redemptions one succeeds (RFC 6749, 4.1.2). The
-handle of a code lies under a name derived from the code: presenting the code again finds and ends
-it, without any record of used codes.
+A code becomes its handle in one step, so of any number of redemptions one succeeds (RFC 6749,
+4.1.2). The handle lies under a name derived from the code: presenting the code again finds and
+ends it, without any record of used codes.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import hashlib
 import hmac
 import json
 import secrets
+import struct
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from idp.state import Kind, StateStore
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
+_DEADLINE = struct.Struct("!d")
 STORE_SLACK = 60  # seconds: expiry is judged by our clock; the store only cleans up
 
 
 class Grant(NamedTuple):
-    """What a code, and later its handle, stands for."""
+    """What a code, and later its handle, stands for. `expires_at` is the code's."""
 
     client_id: str
     sid: str
@@ -56,17 +58,20 @@ def peek_code(store: StateStore, code: str) -> Grant | None:
     return _decode(store.get(Kind.CODE, code))
 
 
-def take_code(store: StateStore, code: str) -> Grant | None:
-    """The grant of a code that nobody took before, else None. May have expired: compare."""
-    return _decode(store.take(Kind.CODE, code))
+def take_code(
+    store: StateStore, code: str, *, now: datetime, handle_seconds: int
+) -> tuple[Grant, str] | None:
+    """The grant of a code that nobody took before, and its handle, else None.
 
-
-def issue_handle(store: StateStore, code: str, grant: Grant, ttl: int) -> str:
-    """The access token of this grant: opaque, 256 random bits beside its place in the store."""
+    The code becomes the handle in one step. The code may have expired: compare. Who refuses the
+    redemption for that or another reason calls `end_handle`; nobody was told the handle.
+    """
     place, secret = _place(code), secrets.token_urlsafe(32)
-    digest = hashlib.sha256(secret.encode()).digest()
-    store.put(Kind.HANDLE, place, digest + _encode(grant), ttl + STORE_SLACK)
-    return f"{place}.{secret}"
+    until = _DEADLINE.pack(now.timestamp() + handle_seconds)
+    head = hashlib.sha256(secret.encode()).digest() + until
+    ttl = handle_seconds + STORE_SLACK
+    grant = _decode(store.turn(Kind.CODE, code, Kind.HANDLE, place, head, ttl))
+    return None if grant is None else (grant, f"{place}.{secret}")
 
 
 def open_handle(store: StateStore, handle: str, now: datetime) -> Grant | None:
@@ -76,14 +81,14 @@ def open_handle(store: StateStore, handle: str, now: datetime) -> Grant | None:
     if stored is None:
         return None
     digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-    grant = _decode(stored[32:])
-    if grant is None or not hmac.compare_digest(stored[:32], digest):
+    if not hmac.compare_digest(stored[:32], digest):
         return None
-    return grant if now.timestamp() < grant.expires_at else None
+    (until,) = _DEADLINE.unpack(stored[32:40])
+    return _decode(stored[40:]) if now.timestamp() < until else None
 
 
 def end_handle(store: StateStore, code: str) -> bool:
-    """Ends the handle that this code was redeemed for; whether there was one."""
+    """Ends the handle that this code became; whether there was one."""
     return store.take(Kind.HANDLE, _place(code)) is not None
 
 
@@ -99,5 +104,5 @@ def _encode(grant: Grant) -> bytes:
 def _decode(stored: bytes | None) -> Grant | None:
     if stored is None:
         return None
-    members: list[Any] = json.loads(stored)
+    members: list[Any] = json.loads(stored.decode())
     return Grant._make(tuple(item) if isinstance(item, list) else item for item in members)

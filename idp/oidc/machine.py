@@ -27,7 +27,11 @@ from idp.oidc.client_auth import InvalidClient
 
 BODY_LIMIT = 16 * 1024
 VALUE_LIMIT = 8192
-_NO_STORE = [("Cache-Control", "no-store"), ("Pragma", "no-cache")]
+_JSON = [
+    ("Cache-Control", "no-store"),
+    ("Pragma", "no-cache"),
+    ("Content-Type", "application/json"),
+]
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -64,7 +68,7 @@ def _body(environ: dict[str, Any]) -> bytes:
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
     content = _encode(body).encode()
     length = ("Content-Length", str(len(content)))
-    return Exact(content, status, [*_NO_STORE, length], content_type="application/json")
+    return Exact(content, status, [*_JSON, length])
 
 
 def endpoint(view: Callable[[], Response]) -> Callable[[], Response]:

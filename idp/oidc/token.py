@@ -108,7 +108,48 @@ def _token(found: list[Client]) -> Response:
 def _redeem(
     services: Services, client: Client, row: Any, code: str, form: dict[str, str], now: datetime
 ) -> dict[str, Any]:
-    grant = _take(services, client, code, now)
+    grant, handle = _take(services, client, code, now)
+    try:
+        _check(grant, client, row, form, now)
+    except InvalidGrantError:
+        # Nobody was told the handle, but left there it would make a second attempt a replay.
+        codes.end_handle(services.state, code)
+        raise
+    token = id_token.issue(
+        grant, client, row, settings=services.settings, keyring=services.keyring, now=now
+    )
+    return {
+        "access_token": handle,
+        "token_type": "Bearer",
+        "expires_in": services.settings.handle_seconds,
+        "scope": " ".join(grant.scopes),
+        "id_token": token,
+    }
+
+
+def _take(services: Services, client: Client, code: str, now: datetime) -> tuple[Grant, str]:
+    """The grant of a code, once, and the handle it became. Raises InvalidGrantError."""
+    if client.is_public:
+        # Anybody can say this client_id: they must not burn what is another client's (TK-03).
+        seen = codes.peek_code(services.state, code)
+        if seen is not None and seen.client_id != client.id:
+            raise InvalidGrantError("the code is not valid")
+    taken = codes.take_code(
+        services.state, code, now=now, handle_seconds=services.settings.handle_seconds
+    )
+    if taken is None:
+        if codes.end_handle(services.state, code):
+            _alarm(services, Event.CODE_REPLAYED, client, now)
+        raise InvalidGrantError("the code is not valid")
+    if taken[0].client_id != client.id:
+        codes.end_handle(services.state, code)
+        _alarm(services, Event.CODE_MISUSED, client, now, taken[0])
+        raise InvalidGrantError("the code is not valid")
+    return taken
+
+
+def _check(grant: Grant, client: Client, row: Any, form: dict[str, str], now: datetime) -> None:
+    """Raises InvalidGrantError unless this caller may have what the code stands for."""
     if now.timestamp() >= grant.expires_at:
         raise InvalidGrantError("the code has expired")
     if form.get("redirect_uri") != grant.redirect_uri:
@@ -118,38 +159,6 @@ def _redeem(
         raise InvalidGrantError("the session has ended")
     if client.organization_id not in (None, row.organization_id):
         raise InvalidGrantError("the user is not allowed to use this client")
-    token = id_token.issue(
-        grant, client, row, settings=services.settings, keyring=services.keyring, now=now
-    )
-    seconds = services.settings.handle_seconds
-    handle = codes.issue_handle(
-        services.state, code, grant._replace(expires_at=now.timestamp() + seconds), seconds
-    )
-    return {
-        "access_token": handle,
-        "token_type": "Bearer",
-        "expires_in": seconds,
-        "scope": " ".join(grant.scopes),
-        "id_token": token,
-    }
-
-
-def _take(services: Services, client: Client, code: str, now: datetime) -> Grant:
-    """The grant of a code, once. Raises InvalidGrantError."""
-    if client.is_public:
-        # Anybody can say this client_id: they must not burn what is another client's (TK-03).
-        seen = codes.peek_code(services.state, code)
-        if seen is not None and seen.client_id != client.id:
-            raise InvalidGrantError("the code is not valid")
-    grant = codes.take_code(services.state, code)
-    if grant is None:
-        if codes.end_handle(services.state, code):
-            _alarm(services, Event.CODE_REPLAYED, client, now)
-        raise InvalidGrantError("the code is not valid")
-    if grant.client_id != client.id:
-        _alarm(services, Event.CODE_MISUSED, client, now, grant)
-        raise InvalidGrantError("the code is not valid")
-    return grant
 
 
 def _check_verifier(grant: Grant, verifier: str | None) -> None:

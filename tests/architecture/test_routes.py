@@ -39,6 +39,8 @@ ROUTES = {
     "/readyz": Route("GET"),
     "/static/<digest>/<name>": Route("GET"),
     "/token": Route("POST"),
+    "/unlock": Route("GET POST", csrf=True),
+    "/unlock/<secret>": Route("GET"),
     "/userinfo": Route("GET POST"),
 }
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND")

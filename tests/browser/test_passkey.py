@@ -84,7 +84,7 @@ def add_person(world: World, email: str) -> None:
         session.add(RecoveryCode(user_id=user.id, code_hash=b"0" * 32, created_at=now))
 
 
-def begin_anew(world: World, page: "Page", **parameters: str) -> None:
+def begin_anew(world: World, page: "Page", **parameters: Any) -> None:
     """Comes to the first page in a browser that has never been here, but for its passkeys."""
     page.context.clear_cookies()
     world.site.received.clear()

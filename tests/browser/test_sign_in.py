@@ -42,9 +42,10 @@ def count(world: World, event: Event) -> int:
 def test_somebody_with_a_keyboard_alone_signs_in(chromium: "Browser", world: World) -> None:
     with person(chromium) as browser:
         browser.goto(world.authorize(world.theirs))
+        browser.wait_for_selector("#identifier:focus")
         browser.keyboard.type(CAROL)
         browser.keyboard.press("Enter")
-        browser.wait_for_selector("#password")
+        browser.wait_for_selector("#password:focus")
         browser.keyboard.type(PASSWORD)
         browser.keyboard.press("Enter")
         browser.wait_for_selector("#deny")

@@ -6,19 +6,25 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pyotp
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
-from idp import interaction as interactions
-from idp import notices
-from idp.accounts import organizations, passkeys, users
+from idp import outbox, password_notices, tickets
+from idp.accounts import organizations, passkeys, terms, users
 from idp.accounts.attempts import Source
 from idp.accounts.passkeys import NewKey
+from idp.accounts.terms import Terms
+from idp.accounts.totp import Authenticator
+from idp.accounts.users import Action
+from idp.outbox import OutboxRow
+from idp.policy import Method
 from idp.throttle import FailureRow
+from idp.tickets import Purpose
 from tests.support.pages import identify, sign_in
 from tests.support.running import ORGANIZATION, PASSWORD, Installation, RegisteredClient
 from tests.support.site import Reply, Site, page
@@ -31,6 +37,8 @@ ALICE = "alice@example.com"
 KEIKO = "keiko@example.com"
 # Nobody's consent is ever kept for this one.
 CAROL = "carol@example.com"
+# Signs in with a mailed code.
+DANA = "dana@example.com"
 LONG = "konstantinopolitanischer.dudelsackpfeifenmacher@verwaltung.buero.example.com"
 LONG_NAME = "株式会社さくら国際総合物流サービス東日本統括本部 経理部 山田 太郎左衛門之助"
 VERIFIER = "a-verifier-of-forty-three-characters-at-least"
@@ -122,6 +130,13 @@ def make_world(installation: Installation, site: Site) -> World:
     installation.add_users(ALICE, CAROL, KEIKO)
     _add_passkey(installation)
     installation.add_users(LONG, name=LONG_NAME)
+    installation.add_users(DANA, name="Dana Field")
+    with installation.services() as built, built.database.transaction() as session:
+        session.execute(
+            update(users.User)
+            .where(users.User.email == DANA)
+            .values(login_method=Method.EMAIL_CODE, password_hash=None)
+        )
     redirect_uris = [site.url("/callback")]
     ours = installation.add_client(
         "Expenses",
@@ -154,12 +169,14 @@ def _add_passkey(installation: Installation) -> None:
 def _send_mail(installation: Installation) -> None:
     with installation.services() as built, built.database.transaction() as session:
         now = built.clock.now()
-        notices.account_locked(
+        password_notices.account_locked(
             built,
             session,
             users.CREDENTIALS.one(built.database.reader, key=ALICE),
             now=now,
-            until=now,
+            until=now + timedelta(minutes=15),
+            unlock_url=f"{installation.base_url}/unlock/{'x' * 43}",
+            unlock_until=now + timedelta(hours=1),
             address="198.51.100.7",
             user_agent="Mozilla/5.0 (Windows NT 10.0) Chrome/140",
         )
@@ -184,28 +201,29 @@ def with_second_factor(world: World, email: str, *factors: str) -> str:
     return email
 
 
-def want(world: World, page: "Page", method: str) -> None:
-    """Goes to the page of another method, as the choice of other ways leads there."""
-    visit_id = urlsplit(page.url).path.split("/")[2]
-    secret = next(c["value"] for c in page.context.cookies() if c["name"] == "sekisho-browser")
-    with world.installation.services() as built:
-        visit = interactions.load(
-            built.state,
-            visit_id,
-            browser=hashlib.sha256(secret.encode()).hexdigest(),
-            now=built.clock.now(),
-        )
-        assert visit is not None
-        assert interactions.save(built.state, replace(visit, wanted=method))
-    page.goto(f"{world.base_url}/login/{visit_id}")
-
-
 # The ways to the pages ---------------------------------------------------------------------------
 
 
 def to_password(world: World, page: "Page", identifier: str) -> None:
     page.goto(world.authorize())
     identify(page, identifier)
+
+
+def to_code(world: World, page: "Page", identifier: str = DANA) -> None:
+    page.goto(world.authorize())
+    page.fill("#identifier", identifier)
+    page.click("#continue")
+    page.wait_for_selector("#code")
+
+
+def mailed_code(world: World) -> str:
+    """The code of the newest mail, as it is written there."""
+    with world.installation.services() as built, built.database.transaction() as session:
+        newest = session.scalars(select(OutboxRow).order_by(OutboxRow.created_at.desc())).first()
+        assert newest is not None
+        text = outbox.open_payload(newest, built.sealer)["text"]
+    [code] = re.findall(r"^    ([\d ]+)$", text, re.M)
+    return str(code)
 
 
 def to_accounts(world: World, page: "Page") -> None:
@@ -251,6 +269,30 @@ def sign_in_tour(world: World, page: "Page") -> Iterator[str]:
     page.click("#continue")
     page.wait_for_selector("#deny")
     yield "consent"
+
+
+def mailed_code_tour(world: World, page: "Page") -> Iterator[str]:
+    to_code(world, page)
+    yield "mailed code"
+    page.fill("#code", "0000 0000")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "mailed code refused"
+    with world.installation.services() as built, built.database.transaction() as session:
+        user = users.find(session, DANA)
+        users.require(session, user.id, Action.VERIFY_ADDRESS)
+        user.login_method = Method.PASSWORD
+        user.password_hash = users.find(session, ALICE).password_hash
+    try:
+        page.goto(world.authorize(prompt="login"))
+        sign_in(page, DANA)
+        page.wait_for_selector("#code")
+        yield "address to verify"
+    finally:
+        with world.installation.services() as built, built.database.transaction() as session:
+            user = users.find(session, DANA)
+            users.is_done(session, user.id, Action.VERIFY_ADDRESS)
+            user.login_method, user.password_hash = Method.EMAIL_CODE, None
 
 
 def sign_out_tour(world: World, page: "Page") -> Iterator[str]:
@@ -311,7 +353,8 @@ def factor_tour(world: World, page: "Page") -> Iterator[str]:
     page.click("#continue")
     page.wait_for_selector("[role=alert]")
     yield "code refused"
-    want(world, page, "recovery")
+    page.click("#lost-device")
+    page.wait_for_selector("#code.long")
     yield "lost device"
 
 
@@ -396,6 +439,56 @@ def _reach_caps(world: World) -> None:
         )
 
 
+def due_tour(world: World, page: "Page") -> Iterator[str]:
+    """What comes after the factors, and lifting a lock."""
+    with world.installation.services() as built, built.database.transaction() as session:
+        now = built.clock.now()
+        user = users.find(session, LONG)
+        users.require(session, user.id, Action.CHANGE_PASSWORD)
+        text = f"# {LONG_NAME}\n\n| a | b |\n|---|---|\n| 1 | {LONG} |\n\n" + "1. x\n" * 40
+        terms.publish(session, text, text, actor="test", now=now)
+        secret = tickets.issue(
+            session,
+            Purpose.UNLOCK,
+            user.id,
+            bound_to=user.security_stamp,
+            lifetime=timedelta(hours=1),
+            now=now,
+        )
+    try:
+        yield from _due_pages(world, page, secret)
+    finally:
+        with world.installation.services() as built, built.database.transaction() as session:
+            users.is_done(session, user.id, Action.CHANGE_PASSWORD)
+            session.execute(update(Terms).values(superseded_at=now))
+
+
+def _due_pages(world: World, page: "Page", secret: str) -> Iterator[str]:
+    page.goto(world.base_url + f"/unlock/{secret}")
+    yield "lift the lock?"
+    page.click("#continue")
+    page.wait_for_selector("[role=status]")
+    yield "lock lifted"
+    page.goto(world.base_url + "/unlock")
+    yield "dead link"
+    page.goto(world.authorize(world.theirs))
+    sign_in(page, LONG)
+    page.wait_for_selector("#repeat")
+    yield "change password"
+    page.fill("#password", "short")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "change password refused"
+    page.goto(world.authorize(world.theirs))
+    page.wait_for_selector("#current")
+    yield "change password, with the current one"
+    with world.installation.services() as built, built.database.transaction() as session:
+        users.is_done(session, users.find(session, LONG).id, Action.CHANGE_PASSWORD)
+    page.goto(world.authorize(world.theirs))
+    page.wait_for_selector("#decline")
+    yield "terms"
+
+
 def other_tour(world: World, page: "Page") -> Iterator[str]:
     page.goto(world.base_url + "/demo/mails")
     yield "mails of the demo"
@@ -407,12 +500,87 @@ def other_tour(world: World, page: "Page") -> Iterator[str]:
     yield "expired"
 
 
+def sign_out_everywhere(world: World, page: "Page") -> None:
+    page.goto(world.end_session())
+    sign_out(page)
+
+
+def returning_tour(world: World, page: "Page") -> Iterator[str]:
+    to_accounts(world, page)
+    sign_out_everywhere(world, page)
+    page.goto(world.authorize())
+    yield "identifier, with accounts"
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "identifier refused, with accounts"
+    page.goto(world.authorize(prompt="select_account"))
+    yield "accounts that are signed out"
+
+
+def set_up_app(page: "Page") -> str:
+    """From the page with the picture to what comes after the recovery code; the app's secret."""
+    page.wait_for_selector("#code")
+    secret = page.locator("#key").evaluate("e => e.textContent").replace(" ", "")
+    page.fill("#code", pyotp.TOTP(secret).now())
+    page.click("#continue")
+    page.wait_for_selector("#saved")
+    page.check("#saved")
+    page.click("#continue")
+    return str(secret)
+
+
+def account_tour(world: World, page: "Page") -> Iterator[str]:
+    """Of somebody new each time, with a long name: what is set up stays."""
+    email = f"{secrets.token_hex(4)}.{LONG}"
+    world.installation.add_users(email, name=LONG_NAME)
+    page.goto(world.base_url + "/account/security")
+    sign_in(page, email)
+    page.wait_for_selector("#browsers")
+    yield "security, with nothing set up"
+    page.click("button[value=otp]")
+    secret = set_up_app(page)
+    page.wait_for_selector("#renew")
+    page.goto(world.authorize(prompt="login"))
+    page.fill("#password", PASSWORD)
+    page.click("#continue")
+    page.wait_for_selector("#remember")
+    page.click("#other-way")
+    yield "another way, or the recovery code"
+    let_a_minute_pass(world)
+    page.click("#back")
+    page.fill("#code", pyotp.TOTP(secret).now())
+    page.check("#remember")
+    page.click("#continue")
+    page.wait_for_selector("text=Signed in")
+    page.goto(world.base_url + "/account/security")
+    yield "security, with an app and a remembered browser"
+    page.click(".rows a")
+    page.fill("#name", "")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "factor, its name refused"
+    page.click("#back")
+    page.click("#forget-all")
+    page.wait_for_selector("[role=status]")
+    yield "security, with what was done"
+
+
+def let_a_minute_pass(world: World) -> None:
+    """For the apps alone: the codes that were used are older than they are."""
+    with world.installation.services() as built, built.database.transaction() as session:
+        session.execute(update(Authenticator).values(last_step=Authenticator.last_step - 2))
+
+
 TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
     "signing in": sign_in_tour,
+    "mailed codes": mailed_code_tour,
     "signing out": sign_out_tour,
     "returning": return_tour,
     "second factor": factor_tour,
     "passkeys": passkey_tour,
     "text messages": phone_tour,
+    "coming again": returning_tour,
+    "account": account_tour,
+    "what is due": due_tour,
     "other pages": other_tour,
 }

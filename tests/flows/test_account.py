@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from idp.accounts import users
+from idp.accounts import passkeys, phones, recovery_codes, users
+from idp.accounts.passkeys import NewKey
 from idp.accounts.users import Action
-from tests.support.apps import App, set_up
+from tests.support.apps import App, row_of, set_up, somewhere
 from tests.support.kit import (
     ALICE,
     BELLA,
@@ -337,7 +339,7 @@ def test_remembered_browsers_are_listed_and_forgotten_one_by_one(
     page = enter(here, ALICE, app)
     entries = re.findall(r'name="forget" value="(\w{32})"', page.page.html)
     assert len(entries) == 2
-    assert page.page.html.count("this browser") == 1
+    assert page.page.html.count("This browser") == 1
     assert "198.51.100.77" in page.page.html
     [row] = installation.sql("SELECT id FROM browsers WHERE address = '198.51.100.77'")
     page = send(here, page, SECURITY + "/browsers", forget=row["id"])
@@ -478,19 +480,102 @@ def test_what_policy_does_not_allow_is_not_set_up(
     assert is_security(send(browser, page, SECURITY + "/factors", method="otp"))
 
 
-def test_an_app_is_renamed(sqlite_installation: Installation, browser: Browser) -> None:
-    app = set_up(sqlite_installation, ALICE)
-    page = enter(browser, ALICE, app)
-    [link] = re.findall(r'href="([^"]+/factors/otp/\w+)"', page.page.html)
+def give(installation: Installation, kind: str, person: Person = ALICE) -> None:
+    """Sets up a factor of this kind."""
+    services, now = installation.services, installation.clock.now()
+    if kind == "otp":
+        set_up(installation, person)
+        return
+    user = row_of(installation, person)
+    if kind == "sms":
+        assert phones.add(services, user, "+819012345678", source=somewhere(), now=now)
+    else:
+        key = NewKey(b"a name", b"a key", 0, "internal", "", is_synced=True)
+        passkeys.add(services, user, key, name="My phone", source=somewhere(), now=now)
+    user = row_of(installation, person)
+    code = recovery_codes.propose(services, user, "a visit")
+    assert recovery_codes.keep(services, user, code, source=somewhere(), now=now)
+
+
+def with_everything_shown(
+    installation: Installation, browser: Browser, application: RelyingParty
+) -> Outcome:
+    """The security page in a session that has seen two kinds of factor."""
+    application.code(browser, ALICE)
+    installation.sql("UPDATE sessions SET methods = 'pwd recovery'")
+    page = open_page(browser)
+    assert is_security(page)
+    return page
+
+
+KINDS = ["passkey", "otp", "sms"]
+
+
+@pytest.mark.parametrize("kind", ["passkey", "otp"])
+def test_a_factor_is_renamed(
+    sqlite_installation: Installation, browser: Browser, application: RelyingParty, kind: str
+) -> None:
+    application.code(browser, ALICE)
+    give(sqlite_installation, kind)
+    page = with_everything_shown(sqlite_installation, browser, application)
+    [link] = re.findall(rf'href="([^"]+/factors/{kind}/\w+)"', page.page.html)
     page = open_page(browser, link)
     assert page.page.fields["name"] == "My phone"
-    refused = send(browser, page, link, do="rename", name="x" * 65)
-    assert refused.page.is_alert
-    assert "x" * 65 in refused.page.html, "nothing typed is lost"
+    for name in ("x" * 65, " ", "a\u202eb"):
+        refused = send(browser, page, link, do="rename", name=name)
+        assert refused.page.is_alert
+    assert "x" * 65 in send(browser, page, link, do="rename", name="x" * 65).page.html
     page = send(browser, page, link, do="rename", name="  Work   phone ")
     assert is_security(page)
     assert "Work phone" in page.page.html
     assert sqlite_installation.events()[-1] == "factor.changed"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_factor_of_every_kind_is_listed_and_removed_with_all_that_goes_with_it(
+    sqlite_installation: Installation, browser: Browser, application: RelyingParty, kind: str
+) -> None:
+    application.code(browser, ALICE)
+    give(sqlite_installation, kind)
+    sqlite_installation.sql("UPDATE browsers SET remembered_at = 1")
+    before = sqlite_installation.user(ALICE).security_stamp
+    mails = len(sqlite_installation.sql("SELECT id FROM outbox"))
+    page = with_everything_shown(sqlite_installation, browser, application)
+    [link] = re.findall(rf'href="([^"]+/factors/{kind}/\w+)"', page.page.html)
+    page = send(browser, open_page(browser, link), link, do="remove")
+    assert is_security(page)
+    assert f"/factors/{kind}/" not in page.page.html
+    assert "We have sent you a mail" in page.page.html
+    assert sqlite_installation.events()[-1] == "factor.removed"
+    assert sqlite_installation.user(ALICE).security_stamp != before
+    assert sqlite_installation.sql("SELECT * FROM browsers WHERE remembered_at > 0") == []
+    assert len(sqlite_installation.sql("SELECT id FROM outbox")) == mails + 1
+    assert is_security(send(browser, page, link, do="remove")), "gone is gone"
+
+
+# BF-12, BF-20, SE-17
+@pytest.mark.parametrize("new", KINDS)
+@pytest.mark.parametrize("held", KINDS)
+def test_nothing_is_set_up_beside_a_factor_that_was_not_shown(
+    install: Any, held: str, new: str
+) -> None:
+    installation: Installation = install(sms_url="https://gateway.example.test/")
+    browser, application = installation.browser(), RelyingParty(installation, C1)
+    page = enter(browser)
+    give(installation, held)
+    before = installation.counts()
+    asked = {"passkey": "passkey", "otp": "totp", "sms": "sms"}[held]
+    sent = send(browser, page, SECURITY + "/factors", method=new)
+    assert sent.step == asked
+    interaction = sent.path.split("/")[2]
+    for step in ("enrol_passkey", "enrol_totp", "enrol_phone", "save_recovery_code", "enrol"):
+        assert open_page(browser, f"/login/{interaction}/{step}").step == asked
+        form = {"csrf": sent.page.fields["csrf"], "code": "123456", "phone": "09012345679"}
+        assert browser.follow(browser.post(f"/login/{interaction}/{step}", form)).step == asked
+    after = installation.counts()
+    for table in ("passkeys", "authenticators", "phones", "recovery_codes"):
+        assert after[table] == before[table]
+    assert application.code(browser, ALICE)
 
 
 @pytest.mark.parametrize("demand", ["off", "always"])
@@ -499,7 +584,6 @@ def test_the_last_app_is_removed_after_a_warning(
 ) -> None:
     sqlite_installation.change_policy("A", second_factor=demand)
     app = set_up(sqlite_installation, ALICE)
-    before = sqlite_installation.user(ALICE).security_stamp
     page = enter(browser, ALICE, app)
     [link] = re.findall(r'href="([^"]+/factors/otp/\w+)"', page.page.html)
     page = open_page(browser, link)
@@ -508,10 +592,6 @@ def test_the_last_app_is_removed_after_a_warning(
     page = send(browser, page, link, do="remove")
     assert is_security(page)
     assert "/factors/otp/" not in page.page.html
-    assert sqlite_installation.events()[-1] == "factor.removed"
-    assert sqlite_installation.user(ALICE).security_stamp != before
-    assert sqlite_installation.sql("SELECT id FROM outbox")
-    assert is_security(send(browser, page, link, do="remove")), "gone is gone"
 
 
 def test_the_app_that_somebody_signs_in_with_stays(

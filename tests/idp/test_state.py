@@ -80,6 +80,34 @@ class StateStoreContract:
         assert not store.swap(CODE, "k", b"old", b"newer", 60)
         assert store.get(CODE, "k") == b"new"
 
+    def test_a_turn_leaves_the_value_under_another_name_and_returns_it(
+        self, store: StateStore
+    ) -> None:
+        store.put(CODE, "k", b"value", 60)
+        assert store.turn(CODE, "k", Kind.HANDLE, "h", b"prefix ", 60) == b"value"
+        assert store.get(CODE, "k") is None
+        assert store.get(CODE, "h") is None
+        assert store.get(Kind.HANDLE, "h") == b"prefix value"
+        assert store.turn(CODE, "k", Kind.HANDLE, "h", b"other ", 60) is None
+        assert store.take(Kind.HANDLE, "h") == b"prefix value"
+
+    # TK-16
+    def test_a_turn_takes_one_kind_alone(self, store: StateStore) -> None:
+        store.put(CODE, "k", b"value", 60)
+        for other in set(Kind) - {CODE}:
+            assert store.turn(other, "k", Kind.HANDLE, "h", b"", 60) is None
+        assert store.get(Kind.HANDLE, "h") is None
+        assert store.get(CODE, "k") == b"value"
+
+    @pytest.mark.parametrize("prefix", [b"", b"\0", bytes(range(256))])
+    @pytest.mark.parametrize("value", [b"", b"\0", bytes(range(256)), b"x" * 100_000])
+    def test_every_byte_survives_a_turn(
+        self, store: StateStore, prefix: bytes, value: bytes
+    ) -> None:
+        store.put(CODE, "k", value, 60)
+        assert store.turn(CODE, "k", Kind.HANDLE, "h", prefix, 60) == value
+        assert store.get(Kind.HANDLE, "h") == prefix + value
+
     @pytest.mark.parametrize("value", [b"", b"\0", bytes(range(256)), b"x" * 100_000])
     def test_every_byte_survives(self, store: StateStore, value: bytes) -> None:
         store.put(CODE, "k", value, 60)
@@ -129,6 +157,27 @@ class StateStoreContract:
             won = [name for part in threads.map(take_all, range(8)) for name in part]
         assert sorted(won) == sorted(names)
 
+    # TK-02
+    def test_of_many_threads_that_turn_at_once_one_wins(self, store: StateStore) -> None:
+        start = threading.Barrier(8)
+
+        def turn_all(thread: int) -> list[tuple[str, bytes]]:
+            start.wait()
+            mine = f"{thread} ".encode()
+            return [
+                (name, mine + b"value")
+                for name in names
+                if store.turn(CODE, name, Kind.HANDLE, name, mine, 60) == b"value"
+            ]
+
+        names = [f"code {number}" for number in range(RACES)]
+        for name in names:
+            store.put(CODE, name, b"value", 60)
+        with ThreadPoolExecutor(8) as threads:
+            won = [item for part in threads.map(turn_all, range(8)) for item in part]
+        assert sorted(name for name, _ in won) == sorted(names)
+        assert [store.get(Kind.HANDLE, name) for name, _ in won] == [value for _, value in won]
+
     def test_of_many_threads_that_swap_at_once_one_wins(self, store: StateStore) -> None:
         start = threading.Barrier(8)
 
@@ -173,6 +222,20 @@ class SqlContract(StateStoreContract):
         assert store.swap(CODE, "k", b"value", b"new", 60)
         time[0] = 1100.0
         assert store.get(CODE, "k") == b"new"
+
+    def test_a_turn_gives_a_new_life_and_takes_nothing_that_is_over(self, engine: Engine) -> None:
+        time = [1000.0]
+        store = SqlStateStore(engine, unix_time=lambda: time[0])
+        store.put(CODE, "k", b"value", 60)
+        time[0] = 1059.0
+        assert store.turn(CODE, "k", Kind.HANDLE, "h", b"", 300) == b"value"
+        store.put(CODE, "k", b"value", 60)
+        time[0] = 1119.0
+        assert store.turn(CODE, "k", Kind.HANDLE, "other", b"", 300) is None
+        time[0] = 1358.0
+        assert store.get(Kind.HANDLE, "h") == b"value"
+        time[0] = 1359.0
+        assert store.get(Kind.HANDLE, "h") is None
 
     # DS-06
     def test_a_purge_removes_what_has_expired_and_nothing_else(self, engine: Engine) -> None:
@@ -232,6 +295,25 @@ class TestRedis(StateStoreContract):
             [name] = connection.scan_iter()
             assert connection.ttl(name) > 60
 
+    def test_a_turn_gives_a_new_life(self, store: StateStore, redis_url: str) -> None:
+        store.put(CODE, "k", b"value", 60)
+        assert store.turn(CODE, "k", Kind.HANDLE, "h", b"", 600) == b"value"
+        with redis.Redis.from_url(redis_url) as connection:
+            [name] = connection.scan_iter()
+            assert connection.ttl(name) > 60
+
+    def test_scripts_that_the_server_forgot_are_given_to_it_again(
+        self, store: StateStore, redis_url: str
+    ) -> None:
+        for number in range(3):
+            store.put(CODE, "k", b"old", 60)
+            with redis.Redis.from_url(redis_url) as connection:
+                connection.script_flush()
+            assert store.swap(CODE, "k", b"old", b"new", 60)
+            with redis.Redis.from_url(redis_url) as connection:
+                connection.script_flush()
+            assert store.turn(CODE, "k", Kind.HANDLE, f"h{number}", b"", 60) == b"new"
+
 
 TAKER = """
 import sys
@@ -241,7 +323,14 @@ store = make_state_store(sys.argv[2], db.make_reader(sys.argv[1]))
 store.ping()
 print("ready", flush=True)
 sys.stdin.readline()
-print(*[n for n in range(int(sys.argv[3])) if store.take(Kind.CODE, str(n)) is not None])
+for n in range(int(sys.argv[3])):
+    name = str(n)
+    if sys.argv[4] == "take":
+        won = store.take(Kind.CODE, name)
+    else:
+        won = store.turn(Kind.CODE, name, Kind.HANDLE, name, b"", 60)
+    if won is not None:
+        print(n, end=" ")
 """
 
 
@@ -254,8 +343,9 @@ print(*[n for n in range(int(sys.argv[3])) if store.take(Kind.CODE, str(n)) is n
         pytest.param("redis", marks=pytest.mark.redis),
     ],
 )
+@pytest.mark.parametrize("verb", ["take", "turn"])
 def test_of_many_processes_that_take_at_once_one_wins(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str, verb: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     sql_url = f"sqlite:///{tmp_path / 'state.db'}"
     if kind == "postgresql":
@@ -267,7 +357,7 @@ def test_of_many_processes_that_take_at_once_one_wins(
         store.put(CODE, str(number), b"value", 60)
     takers = [
         subprocess.Popen(
-            [sys.executable, "-c", TAKER, sql_url, redis_url, str(RACES)],
+            [sys.executable, "-c", TAKER, sql_url, redis_url, str(RACES), verb],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -343,6 +433,7 @@ def test_a_redis_that_is_away_or_does_not_answer_is_said_to_be_unavailable(
         lambda: own_redis.get(CODE, "k"),
         lambda: own_redis.take(CODE, "k"),
         lambda: own_redis.swap(CODE, "k", b"value", b"new", 60),
+        lambda: own_redis.turn(CODE, "k", Kind.HANDLE, "h", b"", 60),
     ]
     redis_server.pause()
     with pytest.raises(Unavailable):

@@ -22,16 +22,6 @@ HOST = "https://id.example.test"
 NONCE = re.compile(r"script-src 'nonce-([A-Za-z0-9_-]{22,})'")
 
 
-@pytest.fixture
-def application(sqlite_installation: Installation) -> RelyingParty:
-    return RelyingParty(sqlite_installation, C1)
-
-
-@pytest.fixture
-def browser(sqlite_installation: Installation) -> Browser:
-    return sqlite_installation.browser()
-
-
 def at_password(browser: Browser, application: RelyingParty) -> Outcome:
     page = browser.authorize(application.request())
     return browser.submit(page, identifier=ALICE.email)

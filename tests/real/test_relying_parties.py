@@ -22,6 +22,7 @@ from tests.support.servers import RedisServer
 from tests.support.shared_postgres import SharedPostgres
 
 ALICE = "alice@example.com"
+HOST = "127.0.0.1"  # Node.js 18 does not try the second address of `localhost`.
 CALLBACK = "http://localhost:9/callback"
 SIGNED_OUT = "http://localhost:9/signed-out"
 SCRIPT = Path(__file__).parent / "node" / "openid_client.mjs"
@@ -32,7 +33,7 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 @pytest.fixture(scope="module")
 def embedded() -> Iterator[Installation]:
     """A server on SQLite alone."""
-    with running() as installation:
+    with running(host=HOST) as installation:
         installation.add_users(ALICE)
         yield installation
 
@@ -44,7 +45,8 @@ def production(
     """A server on PostgreSQL and Redis."""
     database = shared_postgres_server.create_database()
     url = shared_postgres_server.url(database)
-    with running(database_url=url, redis_url=shared_redis_server.url) as installation:
+    redis_url = shared_redis_server.url
+    with running(host=HOST, database_url=url, redis_url=redis_url) as installation:
         installation.add_users(ALICE)
         yield installation
     shared_postgres_server.drop_database(database)

@@ -5,7 +5,6 @@ Over `sekisho serve` (granian) and over gunicorn.
 
 import re
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,31 +14,15 @@ from tests.support.traffic import Road
 from tests.support.wire import (
     FORM,
     NO_CHUNK,
-    SERVERS,
     assert_serves,
     exchange,
     head,
     new_code,
     redemption,
-    serving,
     statuses,
 )
 
 BIG = 100 * 2**20
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def served(request: pytest.FixtureRequest) -> Iterator[Road]:
-    """One server for all tests that leave it as it was."""
-    with serving(request.param) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def faced() -> Iterator[Road]:
-    """`sekisho serve`, for what gunicorn leaves to a proxy."""
-    with serving("sekisho") as found:
-        yield found
 
 
 @pytest.fixture

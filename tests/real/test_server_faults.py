@@ -4,7 +4,6 @@ Over `sekisho serve` (granian) and over gunicorn.
 """
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,22 +12,12 @@ from tests.support.traffic import CALLBACK, Road
 from tests.support.wire import (
     FORM,
     NO_CHUNK,
-    SERVERS,
     assert_serves,
     exchange,
     head,
     host,
-    serving,
     statuses,
 )
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def served(request: pytest.FixtureRequest) -> Iterator[Road]:
-    """One server for all tests that leave it as it was."""
-    with serving(request.param) as found:
-        yield found
-
 
 HIDDEN = b"GET /jwks HTTP/1.1\r\nHost: HOST\r\n\r\n"
 CONFUSING = {

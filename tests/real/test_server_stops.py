@@ -149,18 +149,17 @@ def test_four_processes_that_start_at_once_make_one_key_of_each_algorithm(server
         assert installation.stop() == 0
 
 
-def test_a_port_in_use_is_one_clear_line() -> None:
-    with serving("sekisho") as found:
-        done = subprocess.run(
-            [str(SEKISHO), "serve"],
-            env=found.installation.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+def test_a_port_in_use_is_one_clear_line(faced: Road) -> None:
+    done = subprocess.run(
+        [str(SEKISHO), "serve"],
+        env=faced.installation.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     [line] = done.stderr.strip().splitlines()
-    assert str(found.installation.port) in line
+    assert str(faced.installation.port) in line
 
 
 def test_no_worker_outlives_the_server_that_was_killed() -> None:

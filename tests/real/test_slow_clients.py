@@ -17,7 +17,6 @@ from bench.connection import Answer
 from tests.support.traffic import Road, load
 from tests.support.wire import (
     FORM,
-    SERVERS,
     assert_serves,
     head,
     serving,
@@ -25,20 +24,6 @@ from tests.support.wire import (
 )
 
 SLOW_CLIENTS = 300
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def served(request: pytest.FixtureRequest) -> Iterator[Road]:
-    """One server for all tests that leave it as it was."""
-    with serving(request.param) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def faced() -> Iterator[Road]:
-    """`sekisho serve`, for what gunicorn leaves to a proxy."""
-    with serving("sekisho") as found:
-        yield found
 
 
 @contextmanager

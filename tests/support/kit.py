@@ -17,7 +17,9 @@ from tests.support.installation import (
     Installation,
     Template,
     copy_sqlite,
+    keep_postgres,
     make_template,
+    reset_postgres,
     reset_sqlite,
 )
 from tests.support.relying_party import VERIFIER, RelyingParty, basic, challenge_of
@@ -75,6 +77,8 @@ __all__ = [
     "basic",
     "challenge_of",
     "copy_sqlite",
+    "keep_postgres",
     "make_template",
+    "reset_postgres",
     "reset_sqlite",
 ]

@@ -18,7 +18,9 @@ AXE_OPTIONS = {
     "runOnly": {
         "type": "tag",
         "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }
+    },
+    # axe goes on to describe what it found right only when it is asked to.
+    "resultTypes": ["violations"],
 }
 
 

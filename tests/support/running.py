@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,13 +20,13 @@ from typing import Any, Self
 
 import requests
 
-from idp import services
+from idp import migrations, services
 from idp.accounts import organizations, users
 from idp.accounts.users import Role
 from idp.oidc import clients
 from idp.services import Services
 from idp.settings import Settings, load
-from tests.support.processes import ROOT, NotReady, Process, threads
+from tests.support.processes import NotReady, Process, threads
 from tests.support.servers import free_port
 
 SEKISHO = Path(sys.executable).parent / "sekisho"
@@ -70,7 +69,8 @@ class Installation:
             **({"SEKISHO_REDIS_URL": redis_url} if redis_url else {}),
             **(settings or {}),
         }
-        self.run("db", "upgrade")
+        (self.folder / "data").mkdir(mode=0o700)
+        migrations.upgrade(self.settings)
         with self.services() as built, built.database.transaction() as session:
             organizations.add(session, ORGANIZATION, now=built.clock.now())
 
@@ -94,19 +94,6 @@ class Installation:
         """What all servers of this installation wrote."""
         log = self.folder / "serve.log"
         return log.read_text("utf-8", "replace") if log.exists() else ""
-
-    def run(self, *arguments: str, given: str = "") -> str:
-        """What a `sekisho` command prints. Raises subprocess.CalledProcessError."""
-        done = subprocess.run(
-            [str(SEKISHO), *arguments],
-            env=self.environment,
-            cwd=ROOT,
-            input=given,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout
 
     @contextmanager
     def services(self) -> Iterator[Services]:

@@ -22,6 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import psycopg
 import redis
@@ -92,6 +93,17 @@ class Server(ABC):
         self.password = secrets.token_urlsafe(16)
         self.folder = Path(tempfile.mkdtemp(prefix=f"sekisho-{type(self).__name__.lower()}-"))
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @abstractmethod
     def _command(self) -> list[str]: ...
@@ -242,12 +254,22 @@ class PostgresServer(Server):
         self._execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return name
 
+    def empty_database(self, name: str) -> None:
+        """Remove what is in a database, with all connections to it; much faster than a new one."""
+        with self._connect(name) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+
     def drop_database(self, name: str) -> None:
         """Remove a database with all connections to it."""
         self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(self.url().replace("+psycopg", ""), autocommit=True)
+    def _connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(self.url(database).replace("+psycopg", ""), autocommit=True)
 
     def _execute(self, statement: sql.Composed) -> None:
         with self._connect() as connection:

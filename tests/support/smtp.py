@@ -22,7 +22,7 @@ class Delivery:
     message: EmailMessage
 
 
-@dataclass(slots=True)
+@dataclass  # Without slots: aiosmtpd looks at every member, which Python 3.11.2 breaks on then.
 class SmtpServer:
     """Listens on `url`. `refusal` is the answer to DATA, `delay` its seconds of waiting."""
 

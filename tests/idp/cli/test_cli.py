@@ -170,6 +170,7 @@ def test_a_password_for_who_signs_in_without_one_is_refused(
         (["client", "add", "A", "--redirect-uri", "https://*.a.test/cb"], "", "wildcards"),
         (["client", "show", "nothing"], "", "no client"),
         (["client", "disable", "nothing"], "", "no client"),
+        (["client", "enable", "nothing"], "", "no client"),
         (["keys", "withdraw", "nothing"], "", "no key"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
@@ -266,6 +267,23 @@ def test_a_disabled_client_is_refused_at_once(run: Run, sqlite_installation: Ins
     states = {row["client_id"]: row["state"] for row in run("client", "list", "--json").json}
     assert states[C1.client_id] == "disabled"
     assert states["c2"] == "enabled"
+
+
+def test_a_client_that_is_enabled_again_is_served_at_once(
+    run: Run, sqlite_installation: Installation
+) -> None:
+    browser = sqlite_installation.browser()
+    request = {"client_id": C1.client_id, "redirect_uri": C1.redirect_uri}
+    for command in ("disable", "enable", "enable"):
+        shown = run("client", command, C1.client_id, "--json").json
+        assert (shown["disabled_at"] is None) == (command == "enable")
+    assert browser.get("/authorize", request).status_code == 303
+    rows = sqlite_installation.sql("SELECT event, actor, client_id FROM audit ORDER BY id")
+    assert [tuple(row.values()) for row in rows[-2:]] == [
+        ("client.disabled", "cli", C1.client_id),
+        ("client.enabled", "cli", C1.client_id),
+    ]
+    assert C1.client_id in run("client", "enable", C1.client_id).out
 
 
 GIVEN = {

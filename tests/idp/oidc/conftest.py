@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.kit import ALICE, C1, Browser, Installation, RelyingParty
+from tests.support.kit import ALICE, Browser, RelyingParty
 
 
 @pytest.fixture
-def application(sqlite_installation: Installation) -> RelyingParty:
-    """C1, a confidential first-party client, on SQLite."""
-    return RelyingParty(sqlite_installation, C1)
-
-
-@pytest.fixture
-def browser(sqlite_installation: Installation) -> Browser:
-    """A browser without cookies."""
-    return sqlite_installation.browser()
+def code(application: RelyingParty, browser: Browser) -> str:
+    """A fresh code of C1's for Alice."""
+    return application.code(browser, ALICE)
 
 
 @pytest.fixture

@@ -17,18 +17,12 @@ from tests.support.kit import (
     P1,
     VERIFIER,
     Application,
-    Browser,
     Installation,
     RelyingParty,
     basic,
 )
 
 WRONG = "wrong secret of thirty-two letters"
-
-
-@pytest.fixture
-def code(application: RelyingParty, browser: Browser) -> str:
-    return application.code(browser, ALICE)
 
 
 def send(

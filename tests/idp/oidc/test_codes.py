@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from idp.oidc import codes
 from idp.oidc.codes import Grant
 from idp.services import Services
+from idp.state import StateStore
 from tests.support.kit import (
     ALICE,
     C1,
@@ -39,6 +41,19 @@ def a_grant(**members: Any) -> Grant:
     return Grant(**(good | members))
 
 
+def take(store: StateStore, code: str) -> Grant | None:
+    taken = codes.take_code(store, code, now=NOW, handle_seconds=300)
+    return None if taken is None else taken[0]
+
+
+def redeemed(store: StateStore, grant: Grant, seconds: int = 300) -> tuple[str, str]:
+    """A code that was taken, and its handle."""
+    code = codes.issue_code(store, grant, 60)
+    taken = codes.take_code(store, code, now=NOW, handle_seconds=seconds)
+    assert taken is not None
+    return code, taken[1]
+
+
 def services(installation: Installation) -> Services:
     return installation.services
 
@@ -47,43 +62,45 @@ def test_a_code_gives_back_the_grant_once(installation: Installation) -> None:
     store, grant = services(installation).state, a_grant()
     code = codes.issue_code(store, grant, 60)
     assert codes.peek_code(store, code) == grant
-    assert codes.take_code(store, code) == grant
-    assert codes.take_code(store, code) is None
+    assert take(store, code) == grant
+    assert take(store, code) is None
     assert codes.peek_code(store, code) is None
 
 
 def test_a_handle_is_found_by_whoever_has_all_of_it(installation: Installation) -> None:
     store, grant = services(installation).state, a_grant()
-    handle = codes.issue_handle(store, "the code", grant, 300)
+    code, handle = redeemed(store, grant)
     place, _, secret = handle.partition(".")
     assert codes.open_handle(store, handle, NOW) == grant
-    other = codes.issue_handle(store, "another code", grant, 300)
+    _, other = redeemed(store, grant)
     for wrong in (place, place + ".", f"{place}.{secret[:-1]}", f".{secret}",
                   f"{place}.{other.partition('.')[2]}", "", ".", "é.é"):  # fmt: skip
         assert codes.open_handle(store, wrong, NOW) is None
-    assert codes.end_handle(store, "the code")
+    assert codes.end_handle(store, code)
     assert codes.open_handle(store, handle, NOW) is None
-    assert not codes.end_handle(store, "the code")
+    assert not codes.end_handle(store, code)
     assert codes.open_handle(store, other, NOW) == grant
 
 
 # TK-06: by our clock, with no clean-up in between.
 def test_a_handle_is_over_at_its_time(installation: Installation) -> None:
     store = services(installation).state
-    handle = codes.issue_handle(store, "code", a_grant(expires_at=NOW.timestamp()), 300)
-    assert codes.open_handle(store, handle, NOW) is None
+    grant = a_grant(expires_at=NOW.timestamp())
+    _, handle = redeemed(store, grant, 300)
+    assert codes.open_handle(store, handle, NOW + timedelta(seconds=299)) == grant
+    assert codes.open_handle(store, handle, NOW + timedelta(seconds=300)) is None
 
 
 # TK-16
 def test_a_code_is_no_handle_and_a_handle_no_code(installation: Installation) -> None:
     store, grant = services(installation).state, a_grant()
-    code = codes.issue_code(store, grant, 60)
-    handle = codes.issue_handle(store, code, grant, 300)
-    assert codes.open_handle(store, code, NOW) is None
+    unused, (code, handle) = codes.issue_code(store, grant, 60), redeemed(store, grant)
+    for value in (unused, code):
+        assert codes.open_handle(store, value, NOW) is None
     for value in (handle, handle.partition(".")[0]):
-        assert codes.take_code(store, value) is None
+        assert take(store, value) is None
     assert codes.open_handle(store, handle, NOW) == grant
-    assert codes.take_code(store, code) == grant
+    assert take(store, unused) == grant
 
 
 # TK-01: losing short-lived state makes people start again and lets nothing in twice.

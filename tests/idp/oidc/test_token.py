@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import pytest
+from werkzeug.test import TestResponse
 
 from tests.support.kit import (
     ALICE,
@@ -23,12 +25,6 @@ from tests.support.kit import (
 )
 
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture
-def code(application: RelyingParty, browser: Browser) -> str:
-    """A fresh code of C1's for Alice."""
-    return application.code(browser, ALICE)
 
 
 def test_the_answer_is_what_the_specifications_say(application: RelyingParty, code: str) -> None:
@@ -149,6 +145,26 @@ def test_a_wrong_verifier_burns_the_code(
     response = application.redeem(code, code_verifier=verifier)
     assert (response.status_code, response.get_json()["error"]) == (400, "invalid_grant")
     assert application.redeem(code).get_json()["error"] == "invalid_grant"
+
+
+# TK-01, TK-05
+def test_a_refused_redemption_leaves_no_handle_and_no_false_alarm(
+    application: RelyingParty, browser: Browser
+) -> None:
+    installation = application.installation
+    other = RelyingParty(installation, C2)
+    refusals: list[Callable[[str], TestResponse]] = [
+        lambda code: application.redeem(code, code_verifier="wrong" * 10),
+        lambda code: application.redeem(code, redirect_uri="https://elsewhere.example.test/"),
+        other.redeem,
+    ]
+    for refuse in refusals:
+        code = application.code(browser, ALICE)
+        before = len(installation.state_entries())
+        assert refuse(code).get_json()["error"] == "invalid_grant"
+        assert len(installation.state_entries()) == before - 1, "only the code has gone"
+        assert application.redeem(code).get_json()["error"] == "invalid_grant"
+    assert "code.replayed" not in installation.events()
 
 
 # TK-05

@@ -3,9 +3,12 @@
 // It is told on the command line who it is, and prints where a browser has to go. It is told on
 // its input what came back from there, and prints what the library made of it. The library checks
 // state, nonce, issuer (RFC 9207), and the ID token with its signature.
+import { webcrypto } from "node:crypto";
 import { createInterface } from "node:readline";
 
-import * as client from "openid-client";
+// Not there by itself in Node.js 18, which is what Debian 12 has.
+globalThis.crypto ??= webcrypto;
+const client = await import("openid-client");
 
 const told = JSON.parse(process.argv[2]);
 const say = (answer) => console.log(JSON.stringify(answer));

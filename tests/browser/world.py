@@ -44,6 +44,7 @@ LONG_NAME = "株式会社さくら国際総合物流サービス東日本統括�
 VERIFIER = "a-verifier-of-forty-three-characters-at-least"
 SETTINGS = {
     "SEKISHO_DEMO": "true",  # Its page of mails is one of the pages.
+    "SEKISHO_SMS_COUNTRIES": "*",
     "SEKISHO_CONTACT_URL": "mailto:help@example.com",
     "SEKISHO_HELP_URL": "https://help.example.com/",
     "SEKISHO_TERMS_URL": "https://example.com/terms",
@@ -380,6 +381,64 @@ def passkey_tour(world: World, page: "Page") -> Iterator[str]:
         yield "no passkey was set up"
 
 
+def read_text_message(world: World, page: "Page") -> str:
+    """The code of the newest text message, as its owner reads it: here on the demo's page."""
+    phone = page.context.new_page()
+    phone.goto(world.base_url + "/demo/mails")
+    text = phone.locator("article pre").first.inner_text()
+    phone.close()
+    [code] = re.findall(r"(?<![0-9A-Z])[0-9A-Z]{6}(?![0-9A-Z])", text.splitlines()[0])
+    return str(code)
+
+
+def phone_tour(world: World, page: "Page") -> Iterator[str]:
+    email = with_second_factor(world, f"{secrets.token_hex(4)}.{LONG}", "sms")
+    page.goto(world.authorize())
+    sign_in(page, email)
+    page.wait_for_selector("#phone")
+    yield "phone number"
+    page.fill("#phone", "03-1234-5678")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "phone number refused"
+    page.select_option("#country", "JP")
+    page.fill("#phone", f"090{secrets.randbelow(10**8):08d}")
+    page.click("#continue")
+    page.wait_for_selector("#other-number")
+    yield "code that proves the phone"
+    page.fill("#code", read_text_message(world, page))
+    page.click("#continue")
+    page.wait_for_selector("#saved")
+    page.check("#saved")
+    page.click("#continue")
+    page.wait_for_selector("text=Signed in")
+    page.context.clear_cookies()
+    page.goto(world.authorize())
+    sign_in(page, email)
+    page.wait_for_selector("#resend")
+    yield "code of a text message"
+    page.fill("#code", "AAAAAA")
+    page.click("#continue")
+    page.wait_for_selector("[role=alert]")
+    yield "code of a text message refused"
+    _reach_caps(world)
+    page.context.clear_cookies()
+    page.goto(world.authorize())
+    sign_in(page, email)
+    page.wait_for_selector("[name=resend]#continue")
+    yield "no text messages now"
+
+
+def _reach_caps(world: World) -> None:
+    """As if all text messages of this day were sent."""
+    with world.installation.services() as built, built.database.transaction() as session:
+        session.execute(
+            update(FailureRow)
+            .where(FailureRow.bucket.startswith("sms:installation"))
+            .values(failures=10**6)
+        )
+
+
 def due_tour(world: World, page: "Page") -> Iterator[str]:
     """What comes after the factors, and lifting a lock."""
     with world.installation.services() as built, built.database.transaction() as session:
@@ -519,6 +578,7 @@ TOURS: Mapping[str, Callable[[World, "Page"], Iterator[str]]] = {
     "returning": return_tour,
     "second factor": factor_tour,
     "passkeys": passkey_tour,
+    "text messages": phone_tour,
     "coming again": returning_tour,
     "account": account_tour,
     "what is due": due_tour,

@@ -62,7 +62,11 @@ def test_somebody_sets_up_an_app_names_it_and_removes_it(
 ) -> None:
     email = f"{secrets.token_hex(4)}@example.com"
     world.installation.add_users(email)
-    options: dict[str, Any] = {"locale": language, "java_script_enabled": javascript, "viewport": DESKTOP}
+    options: dict[str, Any] = {
+        "locale": language,
+        "java_script_enabled": javascript,
+        "viewport": DESKTOP,
+    }
     with person(chromium, **options) as page:
         page.goto(world.base_url + "/account/security")
         sign_in(page, email)

@@ -112,7 +112,7 @@ def test_password_managers_find_the_pair(chromium: "Browser", world: World) -> N
         assert attributes(page, "#identifier", *names) == {
             "type": "text",
             "name": "identifier",
-            "autocomplete": "username",
+            "autocomplete": "username webauthn",
             "autocapitalize": "none",
             "spellcheck": "false",
         }

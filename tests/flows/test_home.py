@@ -21,7 +21,7 @@ def test_everybody_who_is_signed_in_here_is_named_with_a_way_to_sign_out(
     page = browser.follow(browser.get("/"))
     assert "Alice Hart (alice@a.example)" in page.page.html
     assert "Adam Field (adam@a.example)" in page.page.html
-    browser.submit(browser.follow(browser.get(page.page.links["continue"])))
+    browser.submit(browser.follow(browser.get(page.page.links["sign-out"])))
     assert "You are not signed in." in browser.get("/").text
 
 

@@ -103,7 +103,7 @@ def test_the_kinds_to_set_up_can_be_chosen_on_the_way(
     assert page.step == "enrol"
     page = browser.submit(page, method="otp")
     choice = browser.follow(browser.get(beside(page)))
-    assert offered(choice) == ["passkey", "otp"]
+    assert offered(choice) == ["passkey", "otp", "sms"]
     assert browser.submit(choice, method="passkey").step == "enrol_passkey"
 
 

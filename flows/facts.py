@@ -63,7 +63,6 @@ def gather(
     # Before anything is proven, nothing but the login method may show (EN-01).
     is_proven = bool(interaction.proofs) or not needs_login
     held = factors.held(services, claimant) if is_proven else ()
-    role = claimant.user.role if claimant.user else ""
     is_remembered = is_proven and _is_remembered(services, claimant, now)
     asked_for = _demand(interaction, asked, claimant, held) if needs_login else SecondFactor.OFF
     session = None if needs_login else signed_in(services, choose(asked, interaction.session_id))
@@ -76,8 +75,7 @@ def gather(
         held=held,
         has_recovery_code=bool(held) and factors.has_recovery_code(services, claimant.account),
         enrollable=enrollable,
-        asks_factor=asked_for is SecondFactor.ALWAYS
-        or (asked_for is SecondFactor.NEW_BROWSER and not is_remembered),
+        asks_factor=_asks_factor(asked_for, is_remembered=is_remembered),
         enrols=_enrols(interaction, enrollable),
         session_methods=session.methods if session else (),
         wants_multiple=assurance.MULTIPLE in wanted_levels(asked.request, asked.client),
@@ -86,9 +84,20 @@ def gather(
         facts,
         claimant,
         is_remembered=is_remembered,
-        may_remember=asked_for is SecondFactor.NEW_BROWSER and policy.remembers(rules, role),
+        may_remember=_may_remember(asked_for, claimant),
         reason=_reason(interaction, asked, needs, asked_for),
     )
+
+
+def _asks_factor(asked_for: SecondFactor, *, is_remembered: bool) -> bool:
+    if asked_for is SecondFactor.NEW_BROWSER:
+        return not is_remembered
+    return asked_for is SecondFactor.ALWAYS
+
+
+def _may_remember(asked_for: SecondFactor, claimant: Claimant) -> bool:
+    role = claimant.user.role if claimant.user else ""
+    return asked_for is SecondFactor.NEW_BROWSER and policy.remembers(claimant.policy, role)
 
 
 def kinds_to_set_up(services: Services, rules: Policy) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ _LOCKS = Prepared(
         FailureRow.locked_until > bindparam("now", type_=Timestamp()),
     )
 )
+_CLEAR = Prepared(delete(FailureRow).where(FailureRow.bucket == bindparam("bucket")))
 
 
 class Throttle:
@@ -77,6 +78,10 @@ class Throttle:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        first = upsert(database.writer.dialect.name)(FailureRow).values(
+            {column.key: bindparam(column.key) for column in FailureRow.__table__.columns}
+        )
+        self._insert = Prepared(first.on_conflict_do_nothing(index_elements=["bucket"]))
         # Who guesses at a client's secret, as this process knows it: spares the token endpoint a
         # look at the rows. The counters themselves are the rows.
         self._blocked: OrderedDict[str, datetime] = OrderedDict()
@@ -104,7 +109,7 @@ class Throttle:
             return changed
 
         self._change(bucket, now, change)
-        return result[0]
+        return result[-1]
 
     def reserve_window(
         self, bucket: str, now: datetime, limits: Sequence[Limit], *, consecutive: bool = True
@@ -141,8 +146,7 @@ class Throttle:
 
     def succeed(self, reservation: Reservation) -> None:
         """Gives the attempt back and clears this bucket, and no other (BF-16)."""
-        with self._database.transaction() as session:
-            session.execute(delete(FailureRow).where(FailureRow.bucket == reservation.bucket))
+        _CLEAR.count(self._database.reader, bucket=reservation.bucket)
 
     def exceeds(self, session: Session, bucket: str, now: datetime, limit: Limit) -> bool:
         """Counts one more event; whether there were more than the limit says, and nobody was told
@@ -227,7 +231,11 @@ class Throttle:
             )
 
     def _change(self, bucket: str, now: datetime, change: Callable[[Counter], Counter]) -> Counter:
-        """Reads, decides and writes one row while nobody else can."""
+        """Reads, decides and writes one row while nobody else can. `change` is asked once more when
+        the row turns out to be there already."""
+        counter = change(Counter(since=now))
+        if self._is_first(bucket, now, counter):
+            return counter
         with self._database.transaction() as session:
             return self._apply(session, bucket, now, change)
 
@@ -264,3 +272,19 @@ class Throttle:
         row.since = counter.since or now
         row.locked_until, row.accounts = counter.locked_until, list(counter.accounts)
         return counter
+
+    def _is_first(self, bucket: str, now: datetime, counter: Counter) -> bool:
+        """Writes the row unless there is one: one statement for everybody who has not failed."""
+        inserted = self._insert.count(
+            self._database.reader,
+            bucket=bucket,
+            failures=counter.failures,
+            level=counter.level,
+            total=counter.total,
+            since=counter.since or now,
+            touched_at=now,
+            locked_until=counter.locked_until,
+            notified_at=None,
+            accounts=list(counter.accounts),
+        )
+        return inserted == 1

@@ -15,7 +15,14 @@ from idp.settings import LANGUAGES
 from tests.support.kit import ALICE, C1, Installation, RelyingParty
 
 FOLDER = i18n.templates_folder()
-PARTS = {"base.html", "parts.html", "mail/base.html", "mail/base.txt", "mail/parts.html"}
+PARTS = {
+    "account/frame.html",
+    "base.html",
+    "parts.html",
+    "mail/base.html",
+    "mail/base.txt",
+    "mail/parts.html",
+}
 TEMPLATES = sorted(
     str(path.relative_to(FOLDER))
     for kind in ("*.html", "*.txt")
@@ -39,8 +46,49 @@ QUESTION: dict[str, Any] = {
     "error": EVIL,
     "lost_device_url": "/",
 }
+# What every page of the account is given (flows/account/entry.py: Frame).
+FRAME = SimpleNamespace(
+    account="s1",
+    csrf="t",
+    name=EVIL,
+    email="a@a.test",
+    organization=EVIL,
+    switch_url="/",
+    home_url="/",
+    sign_out_url="/",
+)
+FACTOR = SimpleNamespace(
+    kind="otp", id="f1", kind_name=EVIL, name=f"my {EVIL}", added="now", used=None, url="/"
+)
 # What each page is given at most; `None` members are tried as well, see `variants`.
 CONTEXTS: dict[str, dict[str, Any]] = {
+    "account/factor.html": {
+        "frame": FRAME,
+        "factor": FACTOR,
+        "action": "/",
+        "may_rename": True,
+        "warnings": [EVIL],
+        "name": EVIL,
+        "error": EVIL,
+    },
+    "account/security.html": {
+        "frame": FRAME,
+        "done": EVIL,
+        "login_method": EVIL,
+        "signed_in_since": "now",
+        "signed_in_with": [EVIL, EVIL],
+        "factors": [FACTOR],
+        "when_asked": EVIL,
+        "addable": [SimpleNamespace(method="otp", name=EVIL, about=EVIL)],
+        "add_url": "/",
+        "recovery_code_made": "now",
+        "browsers": [
+            SimpleNamespace(
+                id="b1", name=EVIL, place="192.0.2.1", is_this=True, last_used="now", until="then"
+            )
+        ],
+        "forget_url": "/",
+    },
     "demo_mails.html": {
         "mails": [
             SimpleNamespace(
@@ -58,7 +106,11 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "return_url": "https://a.test/",
     },
     "form_post.html": {"action": "https://a.test/cb", "fields": {"state": EVIL}},
-    "home.html": {"accounts": [EVIL], "logout_url": "/logout"},
+    "home.html": {
+        "accounts": [EVIL],
+        "security_url": "/account/security",
+        "logout_url": "/logout",
+    },
     "hand_over.html": {"url": "https://a.test/cb?a=b&c=d", "application": EVIL},
     "logout.html": {
         "action": "/logout",
@@ -102,9 +154,9 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         ],
     },
     "login/other_way.html": {
-        "question": SimpleNamespace(**QUESTION),
+        **QUESTION,
         "title": EVIL,
-        "ways": [SimpleNamespace(method="otp", title=EVIL, sentence=EVIL)],
+        "ways": [SimpleNamespace(method="otp", name=EVIL, about=EVIL)],
         "back_url": "/",
     },
     "login/consent.html": {
@@ -201,6 +253,9 @@ MAIL = {
 # Mails with nothing to open.
 WITHOUT_LINKS = {"mail/login_code.html", "mail/login_code.txt"}
 OPTIONAL = {
+    "done",
+    "may_rename",
+    "recovery_code_made",
     "advice",
     "return_url",
     "application",
@@ -218,7 +273,7 @@ OPTIONAL = {
     "passkey",
     "why",
 }
-LISTS = {"accounts"}
+LISTS = {"accounts", "addable", "browsers", "factors", "warnings"}
 BRAND = {
     "organization": EVIL,
     "logo_url": None,

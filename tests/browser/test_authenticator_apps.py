@@ -78,3 +78,16 @@ def test_an_app_is_set_up_used_lost_and_replaced(
         page.fill("#password", PASSWORD)
         page.click("#continue")
         page.wait_for_selector("text=Signed in")
+
+    with person(chromium, **options) as page:  # On a new browser, and the phone is lost.
+        page.goto(world.authorize())
+        sign_in(page, email)
+        page.click("#lost-device")
+        page.wait_for_selector("#code.long")
+        page.fill("#code", recovery.lower().replace("-", " "))
+        page.click("#continue")
+        page.wait_for_selector("#recovery")
+        assert page.inner_text("#recovery") != recovery
+        page.check("#saved")
+        page.click("#continue")
+        page.wait_for_selector("text=Signed in")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from urllib.parse import urlsplit
 
 import pytest
 
 from idp import assurance
-from idp import interaction as interactions
 from idp.policy import Method
 from tests.support.apps import App, row_of, set_up
 from tests.support.kit import (
@@ -50,26 +47,10 @@ def shown_code(page: Outcome) -> str:
 
 
 def choose(browser: Browser, page: Outcome, method: str) -> Outcome:
-    """What the choice between other ways does: it writes down what is wanted."""
-    installation = browser.installation
-    services = installation.services
-    visit_id = urlsplit(page.path).path.split("/")[2]
-    secret = browser.cookies()["__Host-sekisho-browser"]
-    visit = interactions.load(
-        services.state,
-        visit_id,
-        browser=resume_hash(secret),
-        now=installation.clock.now(),
-    )
-    assert visit is not None
-    assert interactions.save(services.state, replace(visit, wanted=method))
-    return browser.follow(browser.get(f"/login/{visit_id}"))
-
-
-def resume_hash(secret: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(secret.encode()).hexdigest()
+    """Asks for another way, as the pages' links and buttons do."""
+    other_way = page.path.rpartition("/")[0] + "/other_way"
+    fields = {"csrf": page.page.fields["csrf"], "method": method}
+    return browser.follow(browser.post(other_way, fields))
 
 
 def enrol(browser: Browser, page: Outcome) -> tuple[App, Outcome]:
@@ -142,7 +123,9 @@ def test_who_has_an_app_cannot_set_up_another_instead_of_showing_it(
         fields = page.page.fields | {"method": "otp", "saved": "yes", "code": "0" * 24}
         assert browser.follow(browser.post(f"{visit}/{step}", fields)).step == "totp", step
     for wanted in ("sms", "email", "passkey", "enrol", "pwd", "nothing"):
-        assert choose(browser, page, wanted).step == "totp", wanted
+        refused = choose(browser, page, wanted)
+        assert refused.step == "other_way", wanted
+        assert browser.follow(browser.get(visit)).step == "totp", wanted
     assert sqlite_installation.sql("SELECT id FROM sessions") == []
 
 

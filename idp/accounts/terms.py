@@ -131,11 +131,8 @@ def publish(
     _check(text_ja, "text_ja")
     owner = organization.id if organization else ""
     newest = session.scalar(select(func.max(Terms.version)).where(Terms.organization_id == owner))
-    session.execute(
-        update(Terms)
-        .where(Terms.organization_id == owner, Terms.superseded_at.is_(None))
-        .values(superseded_at=now)
-    )
+    earlier = (Terms.organization_id == owner, Terms.superseded_at.is_(None))
+    session.execute(update(Terms).where(*earlier).values(superseded_at=now))
     published = Terms(
         id=new_id(),
         organization_id=owner,

@@ -4,10 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyotp
 import pytest
-from sqlalchemy import update
 
-from idp.accounts.totp import Authenticator
-from tests.browser.world import World, with_second_factor
+from tests.browser.world import World, let_a_minute_pass, with_second_factor
 from tests.support.pages import person, sign_in
 from tests.support.running import PASSWORD
 
@@ -26,12 +24,6 @@ def set_up(page: "Page") -> tuple[str, str]:
     page.click("#continue")
     page.wait_for_selector("#recovery")
     return secret, typed
-
-
-def let_a_minute_pass(world: World) -> None:
-    """For the apps alone: the codes that were used are older than they are."""
-    with world.installation.services() as built, built.database.transaction() as session:
-        session.execute(update(Authenticator).values(last_step=Authenticator.last_step - 2))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The accounts of a browser: offered on the first page, chosen, taken off the list."""
 
+import gzip
 import re
 
 import pytest
@@ -255,6 +256,7 @@ def test_ten_accounts_with_long_names_fit_on_a_light_page(
         sqlite_installation.pass_time(minutes=1)
     page = browser.authorize(application.request())
     assert len(offered(page)) == 10
+    assert len(gzip.compress(page.response.data)) <= 6_000
     assert browser.submit(page, account=list(offered(page).values())[9]).step == "password"
 
 

@@ -284,7 +284,12 @@ def traces(installation: Installation, identifier: str, network: int) -> list[An
 
 def plain(html: str, identifier: str) -> str:
     """A page without what differs between any two visits."""
-    for pattern in (r'nonce="[^"]*"', r'value="\w{64}"', r"/login/[\w-]+", r"req-\w+"):
+    for pattern in (
+        r'nonce="[^"]*"',
+        r'value="\w{64}"',
+        r"/login/[\w-]+",
+        r"(?<![\w-])[\w-]{43}(?![\w-])",
+    ):
         html = re.sub(pattern, "", html)
     # Whose page it looks like is a neighbour's for nobody.
     return html.replace(identifier, "IDENTIFIER").replace("Organisation B", "Organisation A")

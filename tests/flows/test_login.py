@@ -602,6 +602,24 @@ def test_the_next_page_does_not_tell_who_exists(
     assert pages[0] == pages[1]
 
 
+# EN-01, EN-05
+def test_whoever_is_unknown_is_shown_the_page_of_somebody_who_is_known(
+    sqlite_installation: Installation, application: RelyingParty
+) -> None:
+    def shown(identifier: str) -> str:
+        browser = sqlite_installation.browser()
+        page = browser.submit(browser.authorize(application.request()), identifier=identifier)
+        text = page.page.html.replace(identifier, "•").replace(interaction_of(page), "•")
+        text = text.replace(page.page.fields["csrf"], "•")
+        return re.sub(r'nonce="[^"]+"', "", text)
+
+    known = {shown(person.email) for person in (ALICE, BELLA)}
+    assert len(known) == 2, "each with the organisation's name"
+    unknown = [f"nobody{number}" for number in range(12)] + ["a@nowhere.example"]
+    assert {shown(identifier) for identifier in unknown} <= known
+    assert {shown(f"nobody{number}@b.example") for number in range(3)} == {shown(BELLA.email)}
+
+
 def test_ids_that_people_script_are_stable(
     sqlite_installation: Installation, browser: Browser, third_party: RelyingParty
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flows.next_step import ENROLS, Facts
 from idp import assurance, policy, web
@@ -87,6 +87,21 @@ def gather(
         may_remember=_may_remember(asked_for, claimant),
         reason=_reason(interaction, asked, needs, asked_for),
     )
+
+
+def proves_somebody_else(interaction: Interaction, asked: Asked) -> bool:
+    """Whether the proofs of this visit are not those of the session that it began with. They count
+    for whom they prove, and that person is to be signed in."""
+    row = choose(asked, interaction.session_id) if interaction.session_id else None
+    return row is not None and bool(interaction.proofs) and interaction.user_id != row.user_id
+
+
+def is_fresh(interaction: Interaction, asked: Asked, now: datetime) -> bool:
+    """Whether somebody proved who they are in this visit, or a moment ago."""
+    if interaction.proofs or interaction.opened:
+        return True
+    row = choose(asked, interaction.session_id)
+    return row is not None and now - row.auth_time <= timedelta(seconds=own.FRESH_SECONDS)
 
 
 def _asks_factor(asked_for: SecondFactor, *, is_remembered: bool) -> bool:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import String, Text, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp import audit, policy
 from idp.accounts.identifiers import comparable, new_id
-from idp.audit import Event
 from idp.db import Base, Timestamp
 from idp.errors import NotFound, Refused
 
@@ -60,28 +55,3 @@ def find(session: Session, name_or_id: str) -> Organization:
     if found is None:
         raise NotFound(f"no organisation {name_or_id!r}")
     return found
-
-
-def change_policy(
-    session: Session,
-    organization: Organization,
-    changes: Mapping[str, Any],
-    *,
-    actor: str,
-    now: datetime,
-) -> dict[str, Any]:
-    """Changes members of an organisation's policy; those that are now set. None takes a member
-    back to its default. Raises Refused with the member's name."""
-    given = json.loads(organization.policy) | dict(changes)
-    checked = policy.check({name: value for name, value in given.items() if value is not None})
-    organization.policy = json.dumps(checked, sort_keys=True)
-    session.flush()
-    audit.record(
-        session,
-        Event.POLICY_CHANGED,
-        at=now,
-        actor=actor,
-        organization_id=organization.id,
-        members=sorted(changes),
-    )
-    return checked

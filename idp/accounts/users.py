@@ -14,12 +14,13 @@ from sqlalchemy import JSON, ForeignKey, Index, String, bindparam, or_, select, 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp import policy
 from idp.accounts.claims import check_profile
 from idp.accounts.identifiers import check_address, check_login_id, comparable, new_id
 from idp.accounts.organizations import Organization, check_name
 from idp.db import Base, Prepared, Timestamp
 from idp.errors import NotFound, Refused
-from idp.policy import LOGIN_METHODS, Method
+from idp.policy import Method
 
 
 class Action(enum.StrEnum):
@@ -102,7 +103,7 @@ def add(
         role=Role(role),
         profile=check_profile(profile or {}),
         password_hash=password_hash,
-        login_method=_login_method(login_method),
+        login_method=_login_method(login_method, organization),
         created_at=now,
         updated_at=now,
     )
@@ -129,9 +130,9 @@ def find(session: Session, identifier: str) -> User:
     return found
 
 
-def _login_method(method: str) -> str:
-    if method not in LOGIN_METHODS:
-        raise Refused(f"{method!r} is no login method", member="login_method")
+def _login_method(method: str, organization: Organization) -> str:
+    if method not in policy.of_organization(organization.policy).login_methods:
+        raise Refused(f"{method!r} is no login method there", member="login_method")
     return method
 
 

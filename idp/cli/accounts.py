@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from idp import audit, policy
-from idp.accounts import locks, new_passwords, organizations, passwords, users
+from idp.accounts import locks, new_passwords, organizations, passwords, policies, users
 from idp.accounts.users import Action, Role
 from idp.audit import Event
 from idp.cli.output import ACTOR, as_json, opened, show
@@ -55,7 +55,7 @@ def change_policy(organization: str, changes: tuple[str, ...], as_json: bool) ->
     with opened() as services, services.database.transaction() as session:
         owner = organizations.find(session, organization)
         if changes:
-            organizations.change_policy(
+            policies.change(
                 session,
                 owner,
                 dict(_change(text) for text in changes),

@@ -261,7 +261,7 @@ def to_pages(
         now=now,
         lifetime=timedelta(minutes=services.settings.interaction_minutes),
         session_id=row.sid if row is not None and Need.LOGIN not in needs else None,
-        identifier=_meant(asked, row) if Need.LOGIN in needs else "",
+        identifier=_meant(asked, row),
     )
     return web.bind_browser(
         respond.redirect(current_app.extensions["sekisho_interaction_url"](interaction))

@@ -15,7 +15,7 @@ import pyotp
 from sqlalchemy import delete, select, update
 
 from idp import outbox, password_notices, tickets
-from idp.accounts import organizations, passkeys, terms, users
+from idp.accounts import organizations, passkeys, policies, terms, users
 from idp.accounts.attempts import Source
 from idp.accounts.passkeys import NewKey
 from idp.accounts.terms import Terms
@@ -100,7 +100,7 @@ class World:
 
         def change(changes: dict[str, Any]) -> None:
             with self.installation.services() as built, built.database.transaction() as session:
-                organizations.change_policy(
+                policies.change(
                     session,
                     organizations.find(session, ORGANIZATION),
                     changes,
@@ -188,7 +188,7 @@ def with_second_factor(world: World, email: str, *factors: str) -> str:
     with world.installation.services() as built, built.database.transaction() as session:
         now = built.clock.now()
         owner = organizations.add(session, f"さくら物流 {secrets.token_hex(2)}", now=now)
-        organizations.change_policy(session, owner, rules, actor="test", now=now)
+        policies.change(session, owner, rules, actor="test", now=now)
         users.add(
             session,
             email,

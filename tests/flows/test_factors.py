@@ -397,3 +397,39 @@ def test_the_password_alone_opens_nothing(
         sqlite_installation.browser().authorize(application.request(prompt="none")).error
         == "login_required"
     )
+
+
+# BF-20, SE-17
+def test_a_session_that_was_left_open_is_not_enough_to_set_up_a_factor(
+    sqlite_installation: Installation, browser: Browser, application: RelyingParty
+) -> None:
+    assert browser.signed_in(ALICE, application.request()).code
+    sqlite_installation.pass_time(minutes=11)
+    page = browser.authorize(application.request(acr_values=assurance.MULTIPLE))
+    assert page.step == "password"
+    interaction = page.path.rpartition("/")[0]
+    for step in ("enrol", "enrol_totp", "enrol_passkey", "enrol_phone", "save_recovery_code"):
+        fields = {"csrf": page.page.fields["csrf"], "method": "otp", "code": "000000"}
+        assert browser.follow(browser.get(f"{interaction}/{step}")).step == "password"
+        assert browser.follow(browser.post(f"{interaction}/{step}", fields)).step == "password"
+    page = choose(browser, browser.submit(page, password=PASSWORD), "otp")
+    assert page.step == "enrol_totp"
+    _, page = enrol(browser, page)
+    answer = browser.submit(page, saved="yes")
+    claims = claims_of(application, answer)
+    assert claims["amr"] == ["pwd", "otp", "mfa"]
+
+
+def test_somebody_else_may_not_prove_it_for_a_session_that_was_left_open(
+    sqlite_installation: Installation, browser: Browser, application: RelyingParty
+) -> None:
+    assert browser.signed_in(ALICE, application.request()).code
+    sqlite_installation.pass_time(minutes=11)
+    page = browser.authorize(application.request(acr_values=assurance.MULTIPLE))
+    back = browser.follow(browser.get(page.path.replace("password", "identify")))
+    page = browser.sign_in(browser.submit(back, identifier=ADAM.email), ADAM)
+    _, page = enrol(browser, choose(browser, page, "otp"))
+    claims = claims_of(application, browser.submit(page, saved="yes"))
+    assert claims["sub"] == sqlite_installation.sub(ADAM)
+    rows = sqlite_installation.sql("SELECT user_id FROM authenticators")
+    assert {row["user_id"] for row in rows} == {sqlite_installation.sub(ADAM)}

@@ -101,6 +101,20 @@ def test_a_passkey_alone_signs_in_from_the_first_page_and_counts_as_several_fact
     assert row["last_used_at"] is not None
 
 
+# BF-20
+def test_a_passkey_shown_for_somebody_elses_session_signs_its_own_owner_in(
+    sqlite_installation: Installation,
+) -> None:
+    key = give(sqlite_installation, BELLA)
+    rp, browser = application(sqlite_installation), sqlite_installation.browser()
+    assert browser.signed_in(ALICE, rp.request()).code
+    sqlite_installation.pass_time(minutes=11)
+    page = browser.authorize(rp.request(acr_values=assurance.MULTIPLE))
+    page = browser.follow(browser.get(passkey_path(page)))
+    assert claims_of(rp, answer(browser, page, key))["sub"] == sqlite_installation.sub(BELLA)
+    assert len(sqlite_installation.sql("SELECT id FROM passkeys")) == 1
+
+
 def test_what_the_browser_is_asked_for(sqlite_installation: Installation) -> None:
     give(sqlite_installation, ALICE)
     browser = sqlite_installation.browser()

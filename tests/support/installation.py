@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 import wsgi
 from idp import migrations, services
-from idp.accounts import organizations
+from idp.accounts import organizations, policies
 from idp.accounts.users import User
 from idp.clock import SteerableClock
 from idp.redis_state import RedisStateStore
@@ -79,7 +79,7 @@ class Installation:
         """Changes the policy of the organisation "A" or "B"."""
         with self.database() as session:
             owner = organizations.find(session, f"Organisation {organization}")
-            organizations.change_policy(session, owner, members, actor="test", now=self.clock.now())
+            policies.change(session, owner, members, actor="test", now=self.clock.now())
 
     def sql(self, statement: str, **values: object) -> list[dict[str, Any]]:
         """Runs a statement of the test's own; its rows, if it has any."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from idp.accounts import attempts, claimants, locks, organizations, sign_in, users
+from idp.accounts import attempts, claimants, locks, organizations, policies, sign_in, users
 from idp.accounts.attempts import Source
 from idp.accounts.locks import Outcome
 from idp.limits import UNKNOWN_STEPS
@@ -60,9 +60,7 @@ def use(installation: Installation, secret: str) -> Outcome:
 def set_policy(installation: Installation, **changes: Any) -> None:
     with installation.database() as session:
         owner = organizations.find(session, "Organisation A")
-        organizations.change_policy(
-            session, owner, changes, actor="test", now=installation.clock.now()
-        )
+        policies.change(session, owner, changes, actor="test", now=installation.clock.now())
 
 
 def known_device(installation: Installation, person: Person = ALICE) -> str:

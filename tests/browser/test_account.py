@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("language", "javascript"),
-    [pytest.param("ja", True, id="ja"), pytest.param("en", False, id="en, no script")],
+    [
+        pytest.param("ja", True, id="ja"),
+        pytest.param("en", False, id="en, no script", marks=pytest.mark.slow),
+    ],
 )
 def test_who_comes_again_takes_an_account_or_another_or_removes_one(
     chromium: "Browser", world: World, language: str, javascript: bool
@@ -55,7 +58,10 @@ def test_who_comes_again_takes_an_account_or_another_or_removes_one(
 
 @pytest.mark.parametrize(
     ("language", "javascript"),
-    [pytest.param("ja", True, id="ja"), pytest.param("en", False, id="en, no script")],
+    [
+        pytest.param("ja", True, id="ja"),
+        pytest.param("en", False, id="en, no script", marks=pytest.mark.slow),
+    ],
 )
 def test_somebody_sets_up_an_app_names_it_and_removes_it(
     chromium: "Browser", world: World, language: str, javascript: bool

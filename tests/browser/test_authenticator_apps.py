@@ -30,7 +30,7 @@ def set_up(page: "Page") -> tuple[str, str]:
     ("language", "javascript"),
     [
         pytest.param("ja", True, id="ja"),
-        pytest.param("en", False, id="en, no script"),
+        pytest.param("en", False, id="en, no script", marks=pytest.mark.slow),
     ],
 )
 def test_an_app_is_set_up_used_lost_and_replaced(

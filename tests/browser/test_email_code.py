@@ -45,7 +45,7 @@ def claims(world: World) -> Any:
     return json.loads(base64.urlsafe_b64decode(payload + "=="))
 
 
-@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("language", ["ja", pytest.param("en", marks=pytest.mark.slow)])
 def test_somebody_signs_in_with_the_code_from_a_mail(
     chromium: "Browser", world: World, language: str
 ) -> None:

@@ -91,7 +91,7 @@ def begin_anew(world: World, page: "Page", **parameters: Any) -> None:
     page.goto(world.authorize(None, **parameters))
 
 
-@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("language", ["ja", pytest.param("en", marks=pytest.mark.slow)])
 def test_a_passkey_is_set_up_by_force_and_then_signs_in_everywhere(
     chromium: "Browser", world: World, language: str
 ) -> None:

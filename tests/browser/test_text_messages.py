@@ -18,7 +18,7 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("language", ["ja", pytest.param("en", marks=pytest.mark.slow)])
 def test_a_phone_is_set_up_and_used_on_a_phone_by_keyboard(
     chromium: "Browser", world: World, language: str
 ) -> None:

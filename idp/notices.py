@@ -6,6 +6,7 @@ Owns which templates and values; `mail` builds and sends, the outbox retries.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -35,118 +36,98 @@ def _templates(language: str) -> Environment:
     return environment
 
 
-def factor_added(
-    services: Services,
-    session: Session,
-    user: Any,
-    *,
-    method: str,
-    name: str,
-    now: datetime,
-    address: str,
-    user_agent: str,
-) -> None:
-    """A second factor was set up. `user`, here and below: a row of users.CREDENTIAL_COLUMNS."""
-    catalog = i18n.catalog(language_of(services, user))
-    tell_change(
-        services,
-        session,
-        user,
-        now=now,
-        address=address,
-        user_agent=user_agent,
-        title=catalog.gettext("A way to confirm that it is you was added"),
-        happened=_kind(catalog, method, name),
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Whom to tell of what happens in this transaction, and where it comes from."""
+
+    services: Services
+    session: Session
+    user: Any
+    """A row of `users.CREDENTIAL_COLUMNS`."""
+    now: datetime
+    address: str = ""
+    user_agent: str = ""
+
+    @property
+    def catalog(self) -> i18n.Catalog:
+        return i18n.catalog(language_of(self.services, self.user))
+
+    def queue(self, template: str, subject: str, *, has_links: bool = True, **values: str) -> None:
+        """Queues the mail. `subject`: translated, with a place for `org`. `has_links` False: the
+        mail has nothing to open, not even the address for questions."""
+        services, user, catalog = self.services, self.user, self.catalog
+        templates = _templates(catalog.language)
+        contact = services.settings.contact_url.removeprefix("mailto:")
+        subject = subject % {"org": user.organization_name}
+        context = {
+            "language": catalog.language,
+            "subject": subject,
+            "user_name": user.name,
+            "organization": user.organization_name,
+            "contact": contact if has_links or "://" not in contact else "",
+            "idp_url": services.settings.base_url,
+            "when": catalog.moment(self.now),
+            "browser": kind_of_browser(self.user_agent) if self.address else "",
+            "place": self.address,
+            **values,
+        }
+        outbox.enqueue(
+            self.session,
+            services.sealer,
+            MAIL,
+            mail.payload(
+                to=user.email,
+                name=user.name,
+                subject=subject,
+                text=templates.get_template(f"{template}.txt").render(context),
+                html=templates.get_template(f"{template}.html").render(context),
+            ),
+            now=self.now,
+        )
+
+    def of_change(self, title: str, happened: str) -> None:
+        """A credential was changed: what, when, from where, what to do if it was not the user."""
+        subject = self.catalog.gettext("%(org)s: %(title)s")
+        self.queue(
+            "credential_changed",
+            # The title may hold a sign that `queue` would read as a place.
+            subject % {"org": "%(org)s", "title": title.replace("%", "%%")},
+            title=title,
+            happened=happened,
+        )
+
+
+def factor_added(notice: Notice, method: str, name: str) -> None:
+    """A second factor was set up."""
+    catalog = notice.catalog
+    notice.of_change(
+        catalog.gettext("A way to confirm that it is you was added"), _kind(catalog, method, name)
     )
 
 
-def factor_removed(
-    services: Services,
-    session: Session,
-    user: Any,
-    *,
-    method: str,
-    name: str,
-    now: datetime,
-    address: str,
-    user_agent: str,
-) -> None:
+def factor_removed(notice: Notice, method: str, name: str) -> None:
     """A second factor was removed."""
-    catalog = i18n.catalog(language_of(services, user))
-    tell_change(
-        services,
-        session,
-        user,
-        now=now,
-        address=address,
-        user_agent=user_agent,
-        title=catalog.gettext("A way to confirm that it is you was removed"),
-        happened=_kind(catalog, method, name),
+    catalog = notice.catalog
+    notice.of_change(
+        catalog.gettext("A way to confirm that it is you was removed"), _kind(catalog, method, name)
     )
 
 
-def recovery_code_used(
-    services: Services, session: Session, user: Any, *, now: datetime, address: str, user_agent: str
-) -> None:
+def recovery_code_used(notice: Notice) -> None:
     """Somebody signed in with the recovery code."""
-    catalog = i18n.catalog(language_of(services, user))
-    tell_change(
-        services,
-        session,
-        user,
-        now=now,
-        address=address,
-        user_agent=user_agent,
-        title=catalog.gettext("Your recovery code was used"),
-        happened=catalog.gettext(
+    notice.of_change(
+        notice.catalog.gettext("Your recovery code was used"),
+        notice.catalog.gettext(
             "It no longer works. A new one is shown once, to be saved in its place."
         ),
     )
 
 
-def recovery_code_made(
-    services: Services, session: Session, user: Any, *, now: datetime, address: str, user_agent: str
-) -> None:
+def recovery_code_made(notice: Notice) -> None:
     """The user saved a new recovery code."""
-    catalog = i18n.catalog(language_of(services, user))
-    tell_change(
-        services,
-        session,
-        user,
-        now=now,
-        address=address,
-        user_agent=user_agent,
-        title=catalog.gettext("You have a new recovery code"),
-        happened=catalog.gettext("Earlier recovery codes no longer work."),
-    )
-
-
-def tell_change(
-    services: Services,
-    session: Session,
-    user: Any,
-    *,
-    now: datetime,
-    address: str,
-    user_agent: str,
-    title: str,
-    happened: str,
-) -> None:
-    """A credential was changed: what, when, from where, and what to do if it was not the user."""
-    catalog = i18n.catalog(language_of(services, user))
-    queue(
-        services,
-        session,
-        user,
-        template="credential_changed",
-        subject=catalog.gettext("%(org)s: %(title)s")
-        % {"org": user.organization_name, "title": title},
-        now=now,
-        title=title,
-        happened=happened,
-        when=catalog.moment(now),
-        browser=kind_of_browser(user_agent),
-        place=address,
+    notice.of_change(
+        notice.catalog.gettext("You have a new recovery code"),
+        notice.catalog.gettext("Earlier recovery codes no longer work."),
     )
 
 
@@ -161,17 +142,7 @@ def _kind(catalog: i18n.Catalog, method: str, name: str) -> str:
 
 
 def login_code(
-    services: Services,
-    session: Session,
-    user: Any,
-    *,
-    code: str,
-    purpose: str,
-    application: str,
-    now: datetime,
-    until: datetime,
-    address: str,
-    user_agent: str,
+    notice: Notice, *, code: str, purpose: str, application: str, until: datetime
 ) -> None:
     """A code to be typed on a page. `purpose`: `sign_in`, `second` or `verify`.
 
@@ -179,32 +150,62 @@ def login_code(
     servers. Nor is there any link, so that scanners have nothing to open, and people learn that
     who sends one with a code is not us.
     """
-    catalog = i18n.catalog(language_of(services, user))
+    catalog = notice.catalog
     subject = catalog.gettext("Your sign-in code for %(org)s")
     if purpose == "verify":
         subject = catalog.gettext("Your code to confirm your address at %(org)s")
-    queue(
-        services,
-        session,
-        user,
-        template="login_code",
-        subject=subject % {"org": user.organization_name},
-        now=now,
-        code=_grouped(code),
+    half = len(code) // 2
+    notice.queue(
+        "login_code",
+        subject,
+        # People read and type groups, and the page takes the space.
+        code=f"{code[:half]} {code[half:]}",
         purpose=purpose,
         application=application,
-        when=catalog.moment(now),
         until=catalog.moment(until),
-        browser=kind_of_browser(user_agent),
-        place=address,
         has_links=False,
     )
 
 
-def _grouped(code: str) -> str:
-    """`1234 5678`: people read and type groups, and the page takes the space."""
-    half = len(code) // 2
-    return f"{code[:half]} {code[half:]}"
+def account_locked(
+    notice: Notice,
+    *,
+    until: datetime | None,
+    is_own_browser: bool = False,
+    unlock_url: str | None = None,
+    unlock_until: datetime | None = None,
+) -> None:
+    """The password of this account is locked. `until` None: the lock does not end by itself;
+    `is_own_browser`: it is only for one that the person has used before; `unlock_url` None: there
+    is no way to lift it, or no need to."""
+    catalog = notice.catalog
+    notice.queue(
+        "account_locked",
+        catalog.gettext("Your account at %(org)s is locked"),
+        until=catalog.moment(until) if until else "",
+        is_own_browser="yes" if is_own_browser else "",
+        unlock_url=unlock_url or "",
+        unlock_until=catalog.moment(unlock_until) if unlock_until else "",
+    )
+
+
+def password_known(notice: Notice) -> None:
+    """After the right password the second factor failed several times."""
+    notice.queue(
+        "password_known", notice.catalog.gettext("Somebody may know your password at %(org)s")
+    )
+
+
+def password_changed(notice: Notice) -> None:
+    """The password was changed; without an address: by an administrator."""
+    by_user = notice.catalog.gettext("You were signed out on all other devices.")
+    by_other = notice.catalog.gettext(
+        "An administrator set a new one. You were signed out everywhere."
+    )
+    notice.of_change(
+        notice.catalog.gettext("Your password was changed"),
+        by_user if notice.address else by_other,
+    )
 
 
 def language_of(services: Services, user: Any) -> str:
@@ -218,41 +219,3 @@ def kind_of_browser(user_agent: str) -> str:
     browser = next((name for mark, name in names.items() if mark in user_agent), "?")
     system = next((name for name in systems if name in user_agent), "")
     return f"{browser} ({system})" if system else browser
-
-
-def queue(
-    services: Services,
-    session: Session,
-    user: Any,
-    *,
-    template: str,
-    subject: str,
-    now: datetime,
-    has_links: bool = True,
-    **values: str,
-) -> None:
-    language = language_of(services, user)
-    templates = _templates(language)
-    contact = services.settings.contact_url.removeprefix("mailto:")
-    context = {
-        "language": language,
-        "subject": subject,
-        "user_name": user.name,
-        "organization": user.organization_name,
-        "contact": contact if has_links or "://" not in contact else "",
-        "idp_url": services.settings.base_url,
-        **values,
-    }
-    outbox.enqueue(
-        session,
-        services.sealer,
-        MAIL,
-        mail.payload(
-            to=user.email,
-            name=user.name,
-            subject=subject,
-            text=templates.get_template(f"{template}.txt").render(context),
-            html=templates.get_template(f"{template}.html").render(context),
-        ),
-        now=now,
-    )

@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from idp import audit, password_notices
+from idp import audit, notices
 from idp.accounts.browsers import KNOWN
 from idp.accounts.claimants import Claimant
 from idp.audit import Event
 from idp.limits import Limit, account_bucket
+from idp.notices import Notice
 from idp.policy import Method
 from idp.services import Services
 
@@ -122,11 +123,6 @@ def _warn(
         return
     counter = account_bucket("after-password", user.id)
     if services.throttle.exceeds(session, counter, now, _FORGIVEN):
-        password_notices.password_known(
-            services,
-            session,
-            user,
-            now=now,
-            address=source.address,
-            user_agent=source.user_agent,
+        notices.password_known(
+            Notice(services, session, user, now, source.address, source.user_agent)
         )

@@ -15,6 +15,7 @@ from idp import audit, notices
 from idp.accounts import browsers, users
 from idp.accounts.attempts import Source
 from idp.audit import Event
+from idp.notices import Notice
 from idp.services import Services
 
 
@@ -40,9 +41,7 @@ def tell_added(
 ) -> None:
     """A factor was set up: audit and mail."""
     record(session, Event.FACTOR_ADDED, user, source=source, now=now, method=method, name=name)
-    notices.factor_added(
-        services, session, user, method=method, name=name, now=now, **_whence(source)
-    )
+    notices.factor_added(_notice(services, session, user, source, now), method, name)
 
 
 def tell_removed(
@@ -57,9 +56,7 @@ def tell_removed(
 ) -> None:
     """A factor was removed: audit and mail."""
     record(session, Event.FACTOR_REMOVED, user, source=source, now=now, method=method, name=name)
-    notices.factor_removed(
-        services, session, user, method=method, name=name, now=now, **_whence(source)
-    )
+    notices.factor_removed(_notice(services, session, user, source, now), method, name)
 
 
 def tell_recovery_code(
@@ -74,8 +71,8 @@ def tell_recovery_code(
     """The recovery code was used or made: audit and mail."""
     record(session, event, user, source=source, now=now)
     is_used = event is Event.RECOVERY_CODE_USED
-    notice = notices.recovery_code_used if is_used else notices.recovery_code_made
-    notice(services, session, user, now=now, **_whence(source))
+    tell = notices.recovery_code_used if is_used else notices.recovery_code_made
+    tell(_notice(services, session, user, source, now))
 
 
 def record(
@@ -96,5 +93,7 @@ def record(
     )
 
 
-def _whence(source: Source) -> dict[str, str]:
-    return {"address": source.address, "user_agent": source.user_agent}
+def _notice(
+    services: Services, session: Session, user: Any, source: Source, now: datetime
+) -> Notice:
+    return Notice(services, session, user, now, source.address, source.user_agent)

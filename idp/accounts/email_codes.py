@@ -20,6 +20,7 @@ from idp.accounts.code_slots import LIFETIME
 from idp.accounts.sent_codes import Sent
 from idp.accounts.users import Action, User
 from idp.audit import Event
+from idp.notices import Notice
 from idp.policy import Method
 from idp.services import Services
 
@@ -50,16 +51,11 @@ def send(
 
     def deliver(session: Session, code: str) -> None:
         notices.login_code(
-            services,
-            session,
-            recipient,
+            Notice(services, session, recipient, now, source.address, source.user_agent),
             code=code,
             purpose=purpose,
             application=application,
-            now=now,
             until=now + LIFETIME,
-            address=source.address,
-            user_agent=source.user_agent,
         )
 
     return sent_codes.send(

@@ -14,13 +14,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from idp import audit, password_notices, tickets
+from idp import audit, notices, tickets
 from idp.accounts import claimants
 from idp.accounts.attempts import Source
 from idp.accounts.claimants import Claimant
 from idp.accounts.users import User
 from idp.audit import Event
 from idp.limits import Reservation, account_bucket
+from idp.notices import Notice
 from idp.policy import Method
 from idp.services import Services
 from idp.tickets import Purpose
@@ -69,14 +70,9 @@ def tell(
     if not services.throttle.may_notify(session, reservation.bucket, now):
         return
     lifetime = _lifetime(claimant)
-    password_notices.account_locked(
-        services,
-        session,
-        user,
-        now=now,
+    notices.account_locked(
+        Notice(services, session, user, now, source.address, source.user_agent),
         until=reservation.locked_until if ends else None,
-        address=source.address,
-        user_agent=source.user_agent,
         is_own_browser=not is_strangers,
         unlock_url=_link(services, session, user, lifetime, now) if is_strangers else None,
         unlock_until=now + lifetime,

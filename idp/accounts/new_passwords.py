@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from idp import audit, password_notices, sessions
+from idp import audit, notices, sessions
 from idp.accounts import credentials, locks, users
 from idp.accounts.attempts import Source
 from idp.accounts.passwords import Rule, Unacceptable, check_acceptable
 from idp.accounts.users import Action, User
 from idp.audit import Event
+from idp.notices import Notice
 from idp.services import Services
 
 
@@ -70,14 +71,8 @@ def _tell(
     now: datetime,
     is_temporary: bool,
 ) -> None:
-    password_notices.password_changed(
-        services,
-        session,
-        user,
-        now=now,
-        address=source.address if source else "",
-        user_agent=source.user_agent if source else "",
-    )
+    whence = (source.address, source.user_agent) if source else ("", "")
+    notices.password_changed(Notice(services, session, user, now, *whence))
     audit.record(
         session,
         Event.PASSWORD_CHANGED,

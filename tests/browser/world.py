@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import pyotp
 from sqlalchemy import delete, select, update
 
-from idp import outbox, password_notices, tickets
+from idp import notices, outbox, tickets
 from idp.accounts import organizations, passkeys, policies, terms, users
 from idp.accounts.attempts import Source
 from idp.accounts.passkeys import NewKey
@@ -169,16 +169,13 @@ def _add_passkey(installation: Installation) -> None:
 def _send_mail(installation: Installation) -> None:
     with installation.services() as built, built.database.transaction() as session:
         now = built.clock.now()
-        password_notices.account_locked(
-            built,
-            session,
-            users.CREDENTIALS.one(built.database.reader, key=ALICE),
-            now=now,
+        alice = users.CREDENTIALS.one(built.database.reader, key=ALICE)
+        agent = "Mozilla/5.0 (Windows NT 10.0) Chrome/140"
+        notices.account_locked(
+            notices.Notice(built, session, alice, now, "198.51.100.7", agent),
             until=now + timedelta(minutes=15),
             unlock_url=f"{installation.base_url}/unlock/{'x' * 43}",
             unlock_until=now + timedelta(hours=1),
-            address="198.51.100.7",
-            user_agent="Mozilla/5.0 (Windows NT 10.0) Chrome/140",
         )
 
 

@@ -14,6 +14,7 @@ from flows.next_step import ENROLS, Facts
 from idp import assurance, policy, web
 from idp.accounts import browsers, claimants, factors
 from idp.accounts.claimants import Claimant
+from idp.accounts.factors import Factors
 from idp.interaction import Interaction
 from idp.oidc import own
 from idp.oidc.authorize import Asked, choose, signed_in
@@ -62,9 +63,9 @@ def gather(
     rules = claimant.policy
     # Before anything is proven, nothing but the login method may show (EN-01).
     is_proven = bool(interaction.proofs) or not needs_login
-    held = factors.held(services, claimant) if is_proven else ()
+    has = factors.of(services, claimant) if is_proven else Factors()
     is_remembered = is_proven and _is_remembered(services, claimant, now)
-    asked_for = _demand(interaction, asked, claimant, held) if needs_login else SecondFactor.OFF
+    asked_for = _demand(interaction, asked, claimant, has) if needs_login else SecondFactor.OFF
     session = None if needs_login else signed_in(services, choose(asked, interaction.session_id))
     enrollable = kinds_to_set_up(services, rules)
     facts = Facts(
@@ -72,8 +73,9 @@ def gather(
         has_accounts=has_accounts,
         login_method=claimant.login_method,
         may_use_passkey=rules.passkeys,
-        held=held,
-        has_recovery_code=bool(held) and factors.has_recovery_code(services, claimant.account),
+        held=has.held,
+        owned=has.owned,
+        has_recovery_code=has.has_recovery_code,
         enrollable=enrollable,
         asks_factor=_asks_factor(asked_for, is_remembered=is_remembered),
         enrols=_enrols(interaction, enrollable),
@@ -87,13 +89,6 @@ def gather(
         may_remember=_may_remember(asked_for, claimant),
         reason=_reason(interaction, asked, needs, asked_for),
     )
-
-
-def proves_somebody_else(interaction: Interaction, asked: Asked) -> bool:
-    """Whether the proofs of this visit are not those of the session that it began with. They count
-    for whom they prove, and that person is to be signed in."""
-    row = choose(asked, interaction.session_id) if interaction.session_id else None
-    return row is not None and bool(interaction.proofs) and interaction.user_id != row.user_id
 
 
 def is_fresh(interaction: Interaction, asked: Asked, now: datetime) -> bool:
@@ -158,13 +153,13 @@ def _is_remembered(services: Services, claimant: Claimant, now: datetime) -> boo
 
 
 def _demand(
-    interaction: Interaction, asked: Asked, claimant: Claimant, held: Sequence[str]
+    interaction: Interaction, asked: Asked, claimant: Claimant, has: Factors
 ) -> SecondFactor:
     """When this sign-in takes a second factor. Who has set one up wishes to be asked for it on new
     browsers, whatever the organisation says."""
     if not interaction.proofs:
         return SecondFactor.OFF
-    own = SecondFactor.NEW_BROWSER if any(method in ENROLS for method in held) else None
+    own = SecondFactor.NEW_BROWSER if has.owned else None
     first = interaction.proofs[0].method
     return policy.strictest((demand(claimant.policy, first, asked.client), own))
 

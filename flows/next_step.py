@@ -88,7 +88,9 @@ class Facts:
     may_use_passkey: bool = False
     """Whether a passkey may stand in for it."""
     held: tuple[str, ...] = ()
-    """The second factors that the person can show, the strongest first."""
+    """The second factors that the person can show and policy accepts, the strongest first."""
+    owned: tuple[str, ...] = ()
+    """All that the person set up: who has something shows it before anything is changed."""
     has_recovery_code: bool = False
     enrollable: tuple[str, ...] = ()
     """The kinds that policy allows to be set up."""
@@ -174,9 +176,8 @@ def _step_up(shown: Sequence[str], wanted: str, facts: Facts) -> Next:
 
 def _set_up(methods: Sequence[str], wanted: str, facts: Facts) -> Next:
     """What the person came to set up; who has a factor has shown one, or the recovery code."""
-    guards = [method for method in facts.held if method in ENROLS]
-    if guards and not {*guards, Method.RECOVERY_CODE}.intersection(methods):
-        return _one_of(guards, wanted)
+    if _is_guarded(methods, facts):
+        return _guard(methods, wanted, facts)
     return Next(SETS_UP[facts.enrols], options=(facts.enrols,))
 
 
@@ -193,16 +194,27 @@ def _second(methods: Sequence[str], wanted: str, facts: Facts, *, for_level: boo
         if facts.has_recovery_code and helps(Method.RECOVERY_CODE):
             options.append(Method.RECOVERY_CODE)
         return _one_of(options, wanted)
-    unshown = [method for method in facts.held if method in ENROLS and method not in methods]
-    if unshown:
-        # Who has a factor shows it before setting up another: else it protects nothing (BF-12).
-        return _one_of(unshown, wanted)
+    if _is_guarded(methods, facts):
+        return _guard(methods, wanted, facts)
     offered = tuple(method for method in facts.enrollable if helps(method))
     if not offered:
         return Next(Step.REFUSED, _UNMET if for_level else "access_denied")
     if wanted in offered or len(offered) == 1:
         return Next(ENROLS[wanted if wanted in offered else offered[0]], options=offered)
     return Next(Step.ENROL, options=offered)
+
+
+def _is_guarded(methods: Sequence[str], facts: Facts) -> bool:
+    """Whether something that was set up has yet to be shown before anything else is: otherwise it
+    would protect nothing (BF-12)."""
+    return bool(facts.owned) and not {*facts.owned, Method.RECOVERY_CODE}.intersection(methods)
+
+
+def _guard(methods: Sequence[str], wanted: str, facts: Facts) -> Next:
+    options = [method for method in facts.owned if method not in methods]
+    if facts.has_recovery_code:
+        options.append(Method.RECOVERY_CODE)
+    return _one_of(options, wanted)
 
 
 def _one_of(options: Iterable[str], wanted: str) -> Next:

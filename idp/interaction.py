@@ -40,6 +40,9 @@ class Interaction:
     proofs: tuple[Proof, ...] = ()
     user_id: str | None = None
     """Whom the proofs prove."""
+    stamp: str = ""
+    """That user's security stamp when the last of them was shown: a credential that is changed
+    elsewhere takes them away."""
     wanted: str = ""
     """The method that the person chose among those offered; empty: what comes first."""
     remembers: bool = False
@@ -92,6 +95,26 @@ def save(store: StateStore, interaction: Interaction) -> Interaction | None:
     return replace(interaction, stored=written) if swapped else None
 
 
+def anew(
+    interaction: Interaction, *, identifier: str, session_id: str | None = None
+) -> Interaction:
+    """The visit as it is when it is said anew who it is about: nothing that was shown, chosen or
+    agreed to until then counts."""
+    return replace(
+        without_proofs(interaction),
+        identifier=identifier,
+        session_id=session_id,
+        opened=False,
+        consent=None,
+        wanted="",
+        enrolled=(),
+    )
+
+
+def without_proofs(interaction: Interaction) -> Interaction:
+    return replace(interaction, proofs=(), user_id=None, stamp="", remembers=False)
+
+
 def noted(interaction: Interaction, page: str, note: str | None) -> Interaction:
     """The interaction with a page's note changed; None takes it away."""
     notes = {name: text for name, text in interaction.notes.items() if name != page}
@@ -119,6 +142,7 @@ def _encode(interaction: Interaction) -> bytes:
         "a": interaction.account_chosen,
         "c": interaction.consent,
         "u": interaction.user_id,
+        "s": interaction.stamp,
         "w": interaction.wanted,
         "r": interaction.remembers,
         "e": list(interaction.enrolled),
@@ -149,6 +173,7 @@ def _decode(
         consent=record["c"],
         user_id=record["u"],
         # Not there when a process of the release before wrote it.
+        stamp=record.get("s", ""),
         wanted=record.get("w", ""),
         remembers=record.get("r", False),
         enrolled=tuple(record.get("e", ())),

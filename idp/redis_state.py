@@ -196,6 +196,10 @@ class RedisStateStore:
         except (RedisError, OSError) as error:
             connection.disconnect()
             raise Unavailable("Redis") from error
+        except BaseException:
+            # An answer that was not read must not be taken for the next one's.
+            connection.disconnect()
+            raise
         finally:
             self._idle.append(connection)  # One that was disconnected connects again when used.
         return answer

@@ -178,11 +178,15 @@ class Throttle:
         return row is not None and row.total >= HARD_STOP
 
     def forget(self, session: Session, bucket: str) -> None:
-        """What was guessed at is gone: forgets the failures of a bucket of `account_bucket` and of
-        those of its known browsers."""
+        """What was guessed at is gone: forgets the failures of a bucket of `account_bucket`, in
+        all its windows, and of those of its known browsers."""
         session.execute(
             delete(FailureRow).where(
-                or_(FailureRow.bucket == bucket, FailureRow.bucket.startswith(bucket + ":"))
+                or_(
+                    FailureRow.bucket == bucket,
+                    FailureRow.bucket.startswith(bucket + ":"),
+                    FailureRow.bucket.startswith(bucket + "/"),
+                )
             )
         )
 

@@ -56,6 +56,8 @@ def forget() -> Response:
     if isinstance(visitor, Response):
         return visitor
     wanted = request.form.get("forget", "")
+    if not (wanted.isascii() and wanted.isalnum()):
+        return visitor.back("forgotten")
     with web.services().database.transaction() as session:
         only = None if wanted == EVERY else wanted
         count = browsers.forget(session, visitor.user.id, only)

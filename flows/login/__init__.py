@@ -7,14 +7,12 @@ step sends there instead, so neither the address bar nor the back button can ski
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
-from flows import facts
 from flows.login import (
     change_password,
     choose_account,
@@ -35,15 +33,13 @@ from flows.login import (
     totp,
     verify_address,
 )
+from flows.login.judgement import judge
 from flows.login.signing_in import open_session, strengthen
 from flows.login.visit import Visit
-from flows.next_step import SETS_UP, Step, next_step
+from flows.next_step import Step
 from idp import web
 from idp.interaction import Interaction
 from idp.oidc import respond, resume
-from idp.oidc.authorize import Asked, Refusal
-from idp.oidc.request import Untrusted
-from idp.oidc.requirements import Need
 
 blueprint = Blueprint("login", __name__, url_prefix="/login")
 
@@ -59,7 +55,6 @@ class Page:
     """`also_at` holds after something was proven as well."""
 
 
-SETTING_UP = frozenset({Step.ENROL, *SETS_UP.values()})
 FIRST = frozenset({Step.PASSWORD, Step.EMAIL_CODE, Step.TOTP, Step.PASSKEY})
 PAGES = {
     Step.CHOOSE_ACCOUNT: Page(choose_account.show, choose_account.take),
@@ -122,39 +117,6 @@ def forward(interaction: Interaction) -> Response:
     """The answer that every page ends with: 303 to where the person goes on."""
     visit = judge(interaction)
     return visit if isinstance(visit, Response) else _go(visit)
-
-
-def judge(interaction: Interaction) -> Visit | Response:
-    """The interaction with all that decides about it; or the answer, where its application was
-    changed in the meantime so that nothing can be decided any more."""
-    now = web.services().clock.now()
-    try:
-        asked = resume.ask(interaction, now)
-    except Untrusted as failure:
-        return respond.untrusted(failure)
-    except Refusal as refusal:
-        return respond.error(refusal.to, refusal.failure, after_post=True)
-    needs = resume.judge(interaction, asked, now)
-    if facts.proves_somebody_else(interaction, asked):
-        needs = [Need.LOGIN]
-    visit = _decided(interaction, asked, needs, now)
-    if visit.next.step in SETTING_UP and not facts.is_fresh(interaction, asked, now):
-        # A session that was left open is not enough to add a credential (BF-20, SE-17).
-        visit = _decided(interaction, asked, [Need.LOGIN], now)
-    return visit
-
-
-def _decided(interaction: Interaction, asked: Asked, needs: Sequence[Need], now: datetime) -> Visit:
-    known = facts.gather(web.services(), interaction, asked, needs, now)
-    upcoming = next_step(
-        identifier=interaction.identifier,
-        opened=interaction.opened,
-        proofs=interaction.proofs,
-        wanted=interaction.wanted,
-        consent=interaction.consent,
-        facts=known.facts,
-    )
-    return Visit(interaction, asked, upcoming, known, now)
 
 
 def _go(visit: Visit) -> Response:

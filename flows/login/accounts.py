@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.login.visit import Visit, save
+from idp import interaction as interactions
 from idp import web
 from idp.accounts import browsers
 from idp.interaction import Interaction
@@ -58,15 +59,8 @@ def another(visit: Visit) -> Interaction:
 def _chosen(visit: Visit, *, session_id: str | None, identifier: str) -> Interaction:
     return save(
         replace(
-            visit.interaction,
+            interactions.anew(visit.interaction, identifier=identifier, session_id=session_id),
             account_chosen=True,
-            session_id=session_id,
-            opened=False,
-            identifier=identifier,
-            proofs=(),
-            user_id=None,
-            wanted="",
-            remembers=False,
         )
     )
 
@@ -82,7 +76,7 @@ def remove(visit: Visit, account_id: str) -> Interaction:
         if device and (row.browser_id == account_id or row.user_id in users):
             with services.database.transaction() as session:
                 browsers.remove(session, browsers.device_hash(device), row.browser_id)
-    return save(replace(visit.interaction, session_id=None, identifier="", wanted=""))
+    return save(interactions.anew(visit.interaction, identifier=""))
 
 
 def _known() -> list[Any]:

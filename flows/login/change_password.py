@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flask import Response, request
 
-from flows.login.visit import Visit
+from flows.login.visit import Visit, restamped, save
 from flows.next_step import Step
 from idp import web
 from idp.accounts import new_passwords, sign_in
@@ -82,7 +82,7 @@ def take(visit: Visit) -> Interaction | Response:
         )
     except Unacceptable as refused:
         return show(visit, _words(refused.rule))
-    return visit.interaction
+    return save(restamped(visit.interaction))
 
 
 def _asks_current(visit: Visit) -> bool:

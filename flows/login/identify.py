@@ -4,7 +4,7 @@ looks nobody else up, so it cannot tell who exists (EN-01).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, request
@@ -13,6 +13,7 @@ from flows.login import accounts, passkey
 from flows.login.accounts import Account
 from flows.login.visit import Visit, save
 from flows.next_step import Step
+from idp import interaction as interactions
 from idp import web
 from idp.accounts import claimants
 from idp.accounts.identifiers import MAXIMUM
@@ -92,4 +93,4 @@ def take(visit: Visit) -> Interaction | Response:
             error=gettext("Enter your sign-in ID or e-mail address."),
             typed=typed[:MAXIMUM] if typed.isprintable() else "",
         )
-    return save(replace(visit.interaction, identifier=typed))
+    return save(interactions.anew(visit.interaction, identifier=typed))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from flask import Response, request
 
-from flows.login.visit import Question, Visit, question, save
+from flows.login.visit import Question, Visit, question, restamped, save
 from flows.next_step import Step
 from idp import i18n, web
 from idp import interaction as interactions
@@ -56,7 +56,8 @@ def take(visit: Visit) -> Interaction | Response:
     source = visit.source
     if not recovery_codes.keep(web.services(), visit.user, code, source=source, now=visit.now):
         return visit.interaction  # Changed elsewhere in this very moment: judged anew.
-    return save(interactions.has_enrolled(visit.interaction, Method.RECOVERY_CODE))
+    enrolled = interactions.has_enrolled(visit.interaction, Method.RECOVERY_CODE)
+    return save(restamped(enrolled))
 
 
 def _proposed(visit: Visit) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from flows.login.visit import Visit, save
 from idp import assurance, audit, sessions, web
+from idp import interaction as interactions
 from idp.accounts import browsers
 from idp.audit import Event
 from idp.interaction import Interaction
@@ -64,7 +65,8 @@ def strengthen(visit: Visit, forward: Forward) -> Response:
     services, interaction = web.services(), visit.interaction
     sid = interaction.session_id
     if sid is None or interaction.user_id != visit.claimant.account:
-        raise AssertionError("proofs of somebody else")
+        # Not this session's user: whoever it is has to sign in.
+        return forward(save(interactions.without_proofs(interaction)))
     with services.database.transaction() as session:
         secret = sessions.strengthen(
             session, sid, secret=web.session_secret(), proofs=interaction.proofs, now=visit.now
@@ -72,8 +74,11 @@ def strengthen(visit: Visit, forward: Forward) -> Response:
         if secret is not None:
             methods = [proof.method for proof in interaction.proofs]
             _record(visit, session, Event.FACTOR_SHOWN, methods=methods)
+    if secret is not None and not interaction.opened:
+        # They are the session's now; in this visit they could only be taken for a sign-in.
+        visit = replace(visit, interaction=interactions.without_proofs(interaction))
     if secret is None:  # Ended elsewhere meanwhile: what is missing now is judged anew.
-        return forward(save(replace(interaction, proofs=(), user_id=None)))
+        return forward(save(interactions.without_proofs(interaction)))
     return _go_on(visit, forward, sid, secret, opened=interaction.opened)
 
 

@@ -14,6 +14,7 @@ from idp import interaction as interactions
 from idp import web
 from idp.accounts.attempts import Source
 from idp.accounts.claimants import Claimant
+from idp.accounts.users import BY_ID
 from idp.assurance import Proof
 from idp.interaction import Interaction
 from idp.oidc.authorize import Asked
@@ -137,17 +138,50 @@ def why(visit: Visit) -> str | None:
 def proven(visit: Visit, user_id: str, proof: Proof) -> Interaction:
     """The interaction with one more proof of this user, saved. The choice of a method was for this
     proof; the next is asked anew. A tick at "remember this browser" is kept."""
-    interaction = visit.interaction
-    if visit.next.step in ENROLS.values():
-        interaction = interactions.has_enrolled(interaction, proof.method)
-    return save(
-        replace(
+    before = visit.interaction
+    changes = visit.next.step in (*ENROLS.values(), Step.RECOVERY_CODE)
+    stamp = _stamp(user_id)
+    if visit.known.claimant is not None and not changes:
+        user = visit.known.claimant.user
+        if user is not None and user.id == user_id:
+            stamp = user.security_stamp  # As it was when the proof was judged.
+
+    def more(interaction: Interaction) -> Interaction:
+        if visit.next.step in ENROLS.values():
+            interaction = interactions.has_enrolled(interaction, proof.method)
+        return replace(
             interaction,
             user_id=user_id,
+            stamp=stamp,
             proofs=(*interaction.proofs, proof),
             wanted="",
             remembers=interaction.remembers or "remember" in request.form,
         )
+
+    saved = save(more(before))
+    if saved.proofs == before.proofs and _is_about(saved, before):
+        # Another tab only looked at a page; a code that can be used once must not be lost to it.
+        saved = save(more(saved))
+    return saved
+
+
+def restamped(interaction: Interaction) -> Interaction:
+    """The interaction after a change of a credential that was made in it: its proofs go on."""
+    if not interaction.proofs or interaction.user_id is None:
+        return interaction
+    return replace(interaction, stamp=_stamp(interaction.user_id))
+
+
+def _stamp(user_id: str) -> str:
+    user = BY_ID.one(web.services().database.reader, user_id=user_id)
+    return "" if user is None else str(user.security_stamp)
+
+
+def _is_about(one: Interaction, other: Interaction) -> bool:
+    return (one.user_id, one.session_id, one.identifier) == (
+        other.user_id,
+        other.session_id,
+        other.identifier,
     )
 
 

@@ -89,12 +89,14 @@ def check(
     if device is None:
         services.throttle.check_source(source.address, now)
     name = account_bucket(method, claimant.account, device)
-    reservation = services.throttle.reserve_window(name, now, LIMITS[method])
+    # A hundred failures end what can be set up anew; a mailbox cannot, and its codes are many.
+    ends = method not in (Method.EMAIL_CODE, Method.SMS)
+    reservation = services.throttle.reserve_window(name, now, LIMITS[method], consecutive=ends)
     if reservation.is_evaluated and compare() and claimant.is_able:
         services.throttle.give_back(reservation, LIMITS[method])
         return True
     if device is None:
-        services.throttle.fail_source(source.address, claimant.account, now)
+        services.throttle.fail_source(source.address, claimant.typed, now)
     with services.database.transaction() as session:
         audit.record(
             session,

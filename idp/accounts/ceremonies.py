@@ -259,6 +259,10 @@ def _text(value: bytes) -> str:
 def _remember_failure(
     services: Services, owner: Claimant | None, reason: str, source: Source, now: datetime
 ) -> None:
+    if owner is None:
+        # Anybody can send anything: how much of it is kept has a limit (DS-06).
+        services.throttle.check_source(source.address, now)
+        services.throttle.fail_source(source.address, "a passkey of nobody", now)
     user = owner.user if owner else None
     with services.database.transaction() as session:
         audit.record(

@@ -51,6 +51,9 @@ _ORGANIZATION = Prepared(
 class Claimant:
     account: str
     """Names the failure counters: a user's id, or for nobody a keyed hash of what was typed."""
+    typed: str
+    """A keyed hash of what was typed, or the account where nothing was: what a source is counted
+    by, for two names of one account must not count as one (EN-01)."""
     user: Any | None = field(repr=False)
     """A row of `users.CREDENTIAL_COLUMNS`; None when nobody has the identifier."""
     login_method: str
@@ -74,10 +77,11 @@ def meet(services: Services, identifier: str) -> Claimant:
     ghost = hmac.digest(services.ghost_key, key.encode(), "sha256").hex()[:32]
     neighbour = _find_neighbour(services, key, ghost)
     if user is not None:
-        return of(services, user)
+        return of(services, user, typed=ghost)
     if neighbour is None:
-        return Claimant(ghost, None, Method.PASSWORD, None, installation_policy(services))
+        return Claimant(ghost, ghost, None, Method.PASSWORD, None, installation_policy(services))
     return Claimant(
+        ghost,
         ghost,
         None,
         neighbour.login_method,
@@ -92,10 +96,11 @@ def named(services: Services, user_id: str) -> Claimant | None:
     return None if user is None else of(services, user)
 
 
-def of(services: Services, user: Any) -> Claimant:
+def of(services: Services, user: Any, *, typed: str = "") -> Claimant:
     """`user`: a row of `users.CREDENTIAL_COLUMNS`."""
     return Claimant(
         user.id,
+        typed or user.id,
         user,
         user.login_method,
         user.organization_name,
@@ -124,7 +129,6 @@ def _find_neighbour(services: Services, key: str, place: str) -> Any | None:
     domain = key.rpartition("@")[2] if "@" in key else ""
     reader = services.database.reader
     if domain:
-        found = _NEIGHBOUR_IN_DOMAIN.one(reader, place=place, domain=domain)
-        if found is not None:
-            return found
+        # An address of a domain that nobody has is nobody's: no customer need be named for it.
+        return _NEIGHBOUR_IN_DOMAIN.one(reader, place=place, domain=domain)
     return _NEIGHBOUR.one(reader, place=place)

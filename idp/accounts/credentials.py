@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from idp import audit, notices
+from idp import audit, notices, sessions
 from idp.accounts import browsers, users
 from idp.accounts.attempts import Source
 from idp.audit import Event
+from idp.limits import account_bucket
 from idp.notices import Notice
 from idp.services import Services
 
@@ -26,6 +27,7 @@ def begin_change(session: Session, user: Any, *, now: datetime) -> bool:
     if not users.change_stamp(session, user.id, now=now, was=user.security_stamp):
         return False
     browsers.forget_all(session, user.id)
+    sessions.end_waivers(session, user.id)
     return True
 
 
@@ -39,7 +41,9 @@ def tell_added(
     source: Source,
     now: datetime,
 ) -> None:
-    """A factor was set up: audit and mail."""
+    """A factor was set up: audit and mail. What was guessed at is another secret now, so failures
+    that were counted are over."""
+    services.throttle.forget(session, account_bucket(method, user.id))
     record(session, Event.FACTOR_ADDED, user, source=source, now=now, method=method, name=name)
     notices.factor_added(_notice(services, session, user, source, now), method, name)
 

@@ -5,7 +5,7 @@ Does not own any kind: each has a module of its own (`passkeys`, `totp`, `phones
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, exists, literal, select
 
@@ -34,25 +34,32 @@ _HELD = Prepared(
 )
 
 
-def held(services: Services, claimant: Claimant) -> tuple[str, ...]:
-    """The second factors this user can show now and policy allows, the strongest first.
+class Factors(NamedTuple):
+    """What somebody can show, each the strongest first."""
 
-    A code can be mailed to whoever has a verified address, so nobody enrols for that; a login
-    method is not its own second factor.
-    """
+    held: tuple[str, ...] = ()
+    """What policy accepts as a second factor."""
+    owned: tuple[str, ...] = ()
+    """All that was set up, whatever policy accepts: it guards the account all the same."""
+    has_recovery_code: bool = False
+
+
+def of(services: Services, claimant: Claimant) -> Factors:
+    """A code can be mailed to whoever has a verified address, so nobody enrols for that; a login
+    method is not its own second factor."""
     user, policy = claimant.user, claimant.policy
     if user is None:
-        return ()
+        return Factors()
     (row,) = _HELD.all(services.database.reader, user_id=user.id)
-    has = {method: bool(getattr(row, method)) for method in FACTORS if method in row._fields}
-    has[Method.EMAIL_CODE] = user.email_verified_at is not None
-    return tuple(
+    owned = tuple(
         method
         for method in FACTORS
-        if has[method] and method in policy.factors and method != claimant.login_method
+        if getattr(row, method, False) and method != claimant.login_method
     )
-
-
-def has_recovery_code(services: Services, user_id: str) -> bool:
-    (row,) = _HELD.all(services.database.reader, user_id=user_id)
-    return bool(row.recovery)
+    is_mailable = user.email_verified_at is not None and claimant.login_method != Method.EMAIL_CODE
+    usable = (*owned, *([Method.EMAIL_CODE] if is_mailable else []))
+    return Factors(
+        held=tuple(m for m in FACTORS if m in usable and m in policy.factors),
+        owned=owned,
+        has_recovery_code=bool(row.recovery),
+    )

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from idp import audit, notices, tickets
-from idp.accounts import claimants
+from idp.accounts import attempts, claimants
 from idp.accounts.attempts import Source
 from idp.accounts.claimants import Claimant
 from idp.accounts.users import User
@@ -141,8 +141,12 @@ def unlock(
     source: Source | None = None,
 ) -> bool:
     """Lifts the lock of this user's password; whether it can be tried again. Links of lock mails
-    work no longer."""
+    work no longer. Who comes without a `source` is an administrator, whose word counts for codes
+    as well."""
     is_open = services.throttle.unlock(session, bucket(user.id))
+    if source is None:
+        for method in attempts.LIMITS:
+            services.throttle.forget(session, account_bucket(method, user.id))
     tickets.revoke(session, user.id, Purpose.UNLOCK)
     audit.record(
         session,

@@ -27,7 +27,7 @@ from idp.accounts.claimants import Claimant
 from idp.accounts.code_slots import LIFETIME
 from idp.accounts.phone_numbers import masked, prefix
 from idp.db import Base, Prepared, Timestamp
-from idp.limits import Limit, source_buckets
+from idp.limits import Limit, account_bucket, source_buckets
 from idp.policy import Method
 from idp.services import Services
 
@@ -103,7 +103,7 @@ def send(
     before = resend_at()
     if before is not None and now < before:
         return Texted(False, True, before)
-    if not _reserve(services, claimant, number, source, now):
+    if not _reserve(services, claimant, number, purpose, source, now):
         return Texted(False, False, before)
     sent = sent_codes.send(
         services,
@@ -166,13 +166,13 @@ def _queue(
 
 
 def _reserve(
-    services: Services, claimant: Claimant, number: str, source: Source, now: datetime
+    services: Services, claimant: Claimant, number: str, purpose: str, source: Source, now: datetime
 ) -> bool:
     """Whether one more message may be sent. The narrow caps come first: who has reached one uses
     up nothing of what others share."""
     if not services.settings.offers_sms:
         return False
-    for name, bucket, limits in _caps(services, claimant, number, source):
+    for name, bucket, limits in _caps(services, claimant, number, purpose, source):
         reserved = services.throttle.reserve_window(f"sms:{bucket}", now, limits, consecutive=False)
         if not reserved.is_evaluated:
             # Operators hear of it: a shared one is reached by fraud, or is too low.
@@ -187,15 +187,17 @@ def _reserve(
 
 
 def _caps(
-    services: Services, claimant: Claimant, number: str, source: Source
+    services: Services, claimant: Claimant, number: str, purpose: str, source: Source
 ) -> Iterator[tuple[str, str, tuple[Limit, ...]]]:
-    yield "user", f"user:{claimant.account}", PER_USER
-    yield "number", f"number:{_hidden(services, number)}", PER_NUMBER
-    if attempts.known_browser(services, claimant, source) is None:
+    device = attempts.known_browser(services, claimant, source)
+    yield "user", account_bucket("user", claimant.account, device), PER_USER
+    # Apart by purpose: who sets up a number that is not theirs keeps its owner from nothing.
+    yield "number", f"number:{purpose}:{_hidden(services, number)}", PER_NUMBER
+    if device is None:
         for name, factor in source_buckets(source.address):
             limits = tuple(Limit(limit.count * factor, limit.window) for limit in PER_SOURCE)
             yield "source", name, limits
-    yield "prefix", f"prefix:{_hidden(services, prefix(number))}", PER_PREFIX
+    yield "prefix", f"prefix:{purpose}:{_hidden(services, prefix(number))}", PER_PREFIX
     a_day = services.settings.sms_per_day
     # However large it is, one organisation leaves some to the others.
     share = (Limit(max(1, a_day // 2), _DAY),)

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, LargeBinary, bindparam, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp import sessions
 from idp.accounts import attempts, browsers, credentials, users
 from idp.accounts.attempts import Source
 from idp.accounts.claimants import Claimant
@@ -22,6 +23,7 @@ from idp.accounts.identifiers import plain_code
 from idp.accounts.users import Action, User
 from idp.audit import Event
 from idp.db import Base, Prepared, Timestamp
+from idp.limits import account_bucket
 from idp.policy import Method
 from idp.services import Services
 
@@ -78,6 +80,7 @@ def keep(services: Services, user: Any, code: str, *, source: Source, now: datet
     with services.database.transaction() as session:
         if not credentials.begin_change(session, user, now=now):
             return False
+        services.throttle.forget(session, account_bucket(Method.RECOVERY_CODE, user.id))
         session.merge(RecoveryCode(user_id=user.id, code_hash=_hash(code), created_at=now))
         users.is_done(session, user.id, Action.SAVE_RECOVERY_CODE)
         credentials.tell_recovery_code(
@@ -130,6 +133,7 @@ def _spend(services: Services, user: Any, code: str, source: Source, now: dateti
         users.require(session, user.id, Action.SAVE_RECOVERY_CODE)
         users.change_stamp(session, user.id, now=now)
         browsers.forget_all(session, user.id)
+        sessions.end_waivers(session, user.id)
         credentials.tell_recovery_code(
             services, session, user, Event.RECOVERY_CODE_USED, source=source, now=now
         )

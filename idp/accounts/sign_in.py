@@ -62,7 +62,7 @@ def by_password(
         _upgrade(services, user, password)
         return Proven(user.id, Proof(Method.PASSWORD, now))
     if not is_known:
-        services.throttle.fail_source(source.address, account, now)
+        services.throttle.fail_source(source.address, claimant.typed, now)
     _remember_failure(services, claimant, reservation, source, now)
     return None
 

@@ -74,7 +74,10 @@ def are_due() -> Any:
         .where(
             terms.superseded_at.is_(None),
             or_(terms.organization_id == "", terms.organization_id == User.organization_id),
-            ~exists().where(and_(acceptance.user_id == User.id, acceptance.terms_id == terms.id)),
+            ~exists()
+            .where(and_(acceptance.user_id == User.id, acceptance.terms_id == terms.id))
+            # Whose acceptance it is comes from outside; otherwise anybody's would do.
+            .correlate(User, terms),
         )
         .correlate(User)
     )

@@ -156,11 +156,11 @@ def change_stamp(session: Session, user_id: str, *, now: datetime, was: str | No
     """To be called with every change of a credential: what was bound to the old one dies.
 
     `was`: the stamp that this change was begun under. Of several changes begun under one stamp the
-    first is made; the others are told False and make theirs no more.
+    first is made; the others, and whoever was switched off, are told False and make none.
     """
     statement = update(User).where(User.id == user_id)
     if was is not None:
-        statement = statement.where(User.security_stamp == was)
+        statement = statement.where(User.security_stamp == was, User.disabled_at.is_(None))
     result = session.execute(statement.values(security_stamp=new_id(), updated_at=now))
     return bool(result.rowcount)  # type: ignore[attr-defined]
 

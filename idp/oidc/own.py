@@ -98,8 +98,8 @@ def strict(services: Services, asked: Asked, row: Any | None) -> Asked:
     """The request as it is for the user of this session: who has set up a second factor shows one,
     whatever was waived; a mailed code does not do where one that counts as `mfa` is at hand."""
     claimant = claimants.named(services, row.user_id) if row is not None else None
-    held = factors.held(services, claimant) if claimant is not None else ()
-    real = [method for method in held if assurance.KINDS[method]]
+    owned = factors.of(services, claimant).owned if claimant is not None else ()
+    real = [method for method in owned if assurance.KINDS[method]]
     if claimant is None or not real:
         return asked
     reaches = assurance.acr([claimant.login_method, *real]) == assurance.MULTIPLE

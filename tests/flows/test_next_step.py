@@ -110,14 +110,17 @@ def factor_visits() -> Iterator[Case]:
         [False, True],
         [(), (PWD,), (EMAIL,), (PWD, EMAIL), (OTP,)],
         ["", OTP, SMS, PASSKEY, Method.RECOVERY_CODE, "made up"],
+        # What was set up and is not accepted any more.
+        [(), (SMS,)],
     )
-    for needs, login, shown, held, enrollable, flag, before, wanted in dimensions:
+    for needs, login, shown, held, enrollable, flag, before, wanted, owned in dimensions:
         facts = Facts(
             needs=needs,
             has_accounts=True,
             login_method=login,
             may_use_passkey=flag,
             held=held,
+            owned=tuple(method for method in held if method != EMAIL) or owned,
             has_recovery_code=flag and bool(held),
             enrollable=enrollable,
             asks_factor=flag or EMAIL in held,
@@ -143,6 +146,7 @@ def visits_to_set_up() -> Iterator[Case]:
             needs=(),
             has_accounts=True,
             held=held,
+            owned=tuple(method for method in held if method != EMAIL),
             enrollable=tuple(ENROLS),
             session_methods=before,
             enrols=enrols,
@@ -185,7 +189,7 @@ def test_what_somebody_came_to_set_up_comes_after_all_that_is_missing() -> None:
 def test_who_has_a_factor_has_shown_one_before_setting_up_another() -> None:
     for case, upcoming in steps(*SETS_UP.values()):
         if case.facts.enrols and not case.needs:
-            guards = {method for method in case.facts.held if method in ENROLS}
+            guards = set(case.facts.owned)
             assert not guards or {*guards, Method.RECOVERY_CODE} & set(case.methods), case
             assert upcoming == Next(SETS_UP[case.facts.enrols], options=(case.facts.enrols,))
 
@@ -223,7 +227,10 @@ def test_only_what_the_person_has_and_policy_allows_is_accepted() -> None:
         if case.signs_in and not case.shown:
             allowed = {facts.login_method, *([PASSKEY] if facts.may_use_passkey else [])}
         else:
-            allowed = {*facts.held, *([Method.RECOVERY_CODE] if facts.has_recovery_code else [])}
+            # What policy does not accept any more is asked for only as a guard, when nothing else
+            # would do.
+            accepted = facts.held if set(upcoming.options) & set(facts.held) else facts.owned
+            allowed = {*accepted, *([Method.RECOVERY_CODE] if facts.has_recovery_code else [])}
         assert method in allowed, case
         assert set(upcoming.options) <= allowed, case
 
@@ -244,7 +251,8 @@ def test_what_is_asked_for_a_level_reaches_it_or_guards_what_will() -> None:
             if reaching:
                 assert all(reaches(case, method) for method in upcoming.options), case
             else:
-                assert set(upcoming.options) <= set(ENROLS) - set(case.methods), case
+                guards = {*case.facts.owned, Method.RECOVERY_CODE}
+                assert set(upcoming.options) <= guards - set(case.methods), case
 
 
 # BF-12
@@ -253,8 +261,8 @@ def test_a_factor_is_set_up_only_by_who_has_shown_those_they_have_or_has_none() 
         if not case.needs:
             continue  # Whoever came to set one up: see above.
         assert case.shown or case.facts.session_methods, case
-        for method in case.facts.held:
-            assert method not in ENROLS or method in case.methods, case
+        owned = set(case.facts.owned)
+        assert not owned or {*owned, Method.RECOVERY_CODE} & set(case.methods), case
         assert set(upcoming.options) <= set(case.facts.enrollable), case
 
 

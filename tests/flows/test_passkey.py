@@ -280,10 +280,10 @@ def strip(outcome: Outcome) -> str:
 def test_a_passkey_is_no_second_factor_where_policy_wants_another(
     sqlite_installation: Installation,
 ) -> None:
-    key = give(sqlite_installation, ALICE)
     rp, browser = application(sqlite_installation), sqlite_installation.browser()
-    policy(sqlite_installation, factors=["otp"], passkeys=False)
     assert browser.signed_in(ALICE, rp.request()).code
+    key = give(sqlite_installation, ALICE)
+    policy(sqlite_installation, factors=["otp"], passkeys=False)
     sqlite_installation.sql(
         "INSERT INTO authenticators (id, user_id, name, sealed_secret, last_step, created_at)"
         " VALUES ('x', :id, 'app', :secret, 0, 0)",

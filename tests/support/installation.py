@@ -75,6 +75,12 @@ class Installation:
         """The person's `sub`."""
         return self.user(person).id
 
+    def switch(self, person: Person, *, on: bool) -> None:
+        """Switches somebody off, or on again."""
+        with self.database() as session:
+            user = session.scalars(select(User).where(User.email == person.email)).one()
+            user.disabled_at = None if on else self.clock.now()
+
     def change_policy(self, organization: str, **members: Any) -> None:
         """Changes the policy of the organisation "A" or "B"."""
         with self.database() as session:

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import cbor2
@@ -22,6 +24,7 @@ from tests.support.kit import ALICE, NOW, Installation, Template, copy_sqlite
 
 REGISTER = Challenge(Purpose.REGISTER, "a visit")
 AUTHENTICATE = Challenge(Purpose.AUTHENTICATE, "a visit")
+PLACES = count(1)
 SOURCE = Source("192.0.2.99", None, "", "test")
 ORIGIN = "https://id.example.test"
 ANYTHING = st.recursive(
@@ -99,9 +102,11 @@ def test_a_public_key_of_any_members_is_never_a_defect(
 
 
 def shows(installation: Installation, sent: str) -> bool:
+    """Each from somewhere else: a source that fails too often would be turned away."""
+    source = replace(SOURCE, address=f"2001:db8:{next(PLACES):x}::1")
     return (
         ceremonies.authenticate(
-            installation.services, sent, AUTHENTICATE, SOURCE, claimant=None, now=NOW
+            installation.services, sent, AUTHENTICATE, source, claimant=None, now=NOW
         )
         is not None
     )
@@ -169,9 +174,9 @@ def test_a_counter_is_taken_note_of_in_one_write(lasting: Installation) -> None:
     key = give(lasting, ALICE, is_synced=False)
     [row] = lasting.sql("SELECT id FROM passkeys WHERE credential_id = :id", id=key.credential_id)
     counts = [(3, True), (3, False), (2, False), (0, False), (4, True), (2**32 - 1, True)]
-    for count, is_good in counts:
-        used = passkeys.use(lasting.services, row["id"], count, is_synced=False, now=NOW)
-        assert used is is_good, count
+    for sign_count, is_good in counts:
+        used = passkeys.use(lasting.services, row["id"], sign_count, is_synced=False, now=NOW)
+        assert used is is_good, sign_count
     assert not passkeys.use(lasting.services, "gone", 1, is_synced=False, now=NOW)
 
 

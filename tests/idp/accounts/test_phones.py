@@ -237,7 +237,7 @@ def test_without_a_gateway_nothing_is_sent_and_a_phone_stays_a_factor(install: I
     assert texts(installation) == []
     # Else its owner could set up another one with the password alone.
     claimant = claimant_of(installation, ALICE)
-    assert factors.held(installation.services, claimant) == (Method.SMS,)
+    assert factors.of(installation.services, claimant).held == (Method.SMS,)
 
 
 def test_a_phone_that_is_set_up_is_told_and_everything_older_ends(

@@ -20,7 +20,9 @@ def test_a_change_is_kept_and_audited_by_name(installation: Installation) -> Non
     assert change(installation, remember_days=7) == {"remember_days": 7}
     assert change(installation, passkeys=False) == {"passkeys": False, "remember_days": 7}
     assert change(installation, remember_days=None) == {"passkeys": False}
-    details = installation.sql("SELECT details FROM audit WHERE event = 'policy.changed'")
+    details = installation.sql(
+        "SELECT details FROM audit WHERE event = 'policy.changed' ORDER BY id"
+    )
     first = details[0]["details"]
     assert (json.loads(first) if isinstance(first, str) else first) == {
         "members": ["remember_days"]

@@ -107,7 +107,9 @@ def test_a_code_is_its_owners_alone(sqlite_installation: Installation) -> None:
     code = set_up(sqlite_installation, ALICE).recovery_code
     for other in (BELLA, "nobody@a.example"):
         assert not use(sqlite_installation, other, code)
+    sqlite_installation.switch(DORA, on=True)
     of_dora = set_up(sqlite_installation, DORA).recovery_code
+    sqlite_installation.switch(DORA, on=False)
     assert not use(sqlite_installation, DORA, of_dora)
     assert len(sqlite_installation.sql("SELECT * FROM recovery_codes")) == 2
 

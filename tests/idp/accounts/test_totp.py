@@ -207,7 +207,9 @@ def test_whoever_is_asked_computes_codes(
 def test_the_app_of_somebody_who_is_switched_off_is_good_for_nothing(
     sqlite_installation: Installation,
 ) -> None:
+    sqlite_installation.switch(DORA, on=True)
     app = set_up(sqlite_installation, DORA)
+    sqlite_installation.switch(DORA, on=False)
     assert not shows(sqlite_installation, DORA, app.code())
     [row] = sqlite_installation.sql("SELECT last_step FROM authenticators")
     assert row["last_step"] < int(NOW.timestamp()) // 30

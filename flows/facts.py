@@ -66,7 +66,6 @@ def gather(
     has = factors.of(services, claimant) if is_proven else Factors()
     is_remembered = is_proven and _is_remembered(services, claimant, now)
     asked_for = _demand(interaction, asked, claimant, has) if needs_login else SecondFactor.OFF
-    session = None if needs_login else signed_in(services, choose(asked, interaction.session_id))
     enrollable = kinds_to_set_up(services, rules)
     facts = Facts(
         needs=needs,
@@ -79,7 +78,7 @@ def gather(
         enrollable=enrollable,
         asks_factor=_asks_factor(asked_for, is_remembered=is_remembered),
         enrols=_enrols(interaction, enrollable),
-        session_methods=session.methods if session else (),
+        session_methods=() if needs_login else _session_methods(services, interaction, asked),
         wants_multiple=assurance.MULTIPLE in wanted_levels(asked.request, asked.client),
     )
     return Known(
@@ -97,6 +96,11 @@ def is_fresh(interaction: Interaction, asked: Asked, now: datetime) -> bool:
         return True
     row = choose(asked, interaction.session_id)
     return row is not None and now - row.auth_time <= timedelta(seconds=own.FRESH_SECONDS)
+
+
+def _session_methods(services: Services, interaction: Interaction, asked: Asked) -> tuple[str, ...]:
+    session = signed_in(services, choose(asked, interaction.session_id))
+    return session.methods if session is not None else ()
 
 
 def _asks_factor(asked_for: SecondFactor, *, is_remembered: bool) -> bool:

@@ -18,7 +18,7 @@ from idp import audit, notices
 from idp.accounts.browsers import KNOWN
 from idp.accounts.claimants import Claimant
 from idp.audit import Event
-from idp.limits import Limit, account_bucket
+from idp.limits import Limit, Reservation, account_bucket
 from idp.notices import Notice
 from idp.policy import Method
 from idp.services import Services
@@ -97,6 +97,18 @@ def check(
         return True
     if device is None:
         services.throttle.fail_source(source.address, claimant.typed, now)
+    _remember_failure(services, claimant, method, source, reservation, now)
+    return False
+
+
+def _remember_failure(
+    services: Services,
+    claimant: Claimant,
+    method: Method,
+    source: Source,
+    reservation: Reservation,
+    now: datetime,
+) -> None:
     with services.database.transaction() as session:
         audit.record(
             session,
@@ -112,7 +124,6 @@ def check(
             evaluated=int(reservation.is_evaluated),
         )
         _warn(services, session, claimant, source, now)
-    return False
 
 
 def _warn(

@@ -154,7 +154,8 @@ def init_app(app: Flask) -> None:
         return web.error_page(
             429,
             "too_many_attempts",
-            web.gettext("Too many attempts. Please wait a moment and try again."),
+            web.gettext("Please wait about %(minutes)s minutes, then try again.")
+            % {"minutes": max(1, -(-error.retry_after // 60))},
             title=web.gettext("Too many attempts"),
             retry_after=error.retry_after,
         )

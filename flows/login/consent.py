@@ -48,6 +48,7 @@ def show(visit: Visit) -> Response:
             client_terms_url=client.tos_uri,
             client_privacy_url=client.policy_uri,
         ),
+        brand=visit.organization,
     )
 
 

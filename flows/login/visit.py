@@ -9,7 +9,7 @@ from typing import Any
 from flask import request
 
 from flows.facts import Known, Reason
-from flows.next_step import ENROLS, Next, Step
+from flows.next_step import ENROLS, PROVES, Next, Step
 from idp import interaction as interactions
 from idp import web
 from idp.accounts.attempts import Source
@@ -118,6 +118,8 @@ def why(visit: Visit) -> str | None:
     reason = visit.known.reason
     if reason is Reason.NEW_BROWSER and visit.next.step in (Step.ENROL, *ENROLS.values()):
         reason = Reason.ORGANIZATION  # A rule has it set up, whatever the browser.
+    if reason is Reason.OWN_ACCOUNT and visit.next.step not in PROVES.values():
+        return None  # It was confirmed; this is what they came for.
     match reason:
         case Reason.NEW_BROWSER:
             return gettext("You are new on this browser, so we ask once more.")

@@ -281,6 +281,20 @@ def test_two_tabs_agree_once(
     assert sqlite_installation.events().count("terms.accepted") == 1
 
 
+def test_what_one_person_agreed_to_is_asked_of_the_next_one_all_the_same(
+    installation: Installation,
+) -> None:
+    publish(installation)
+    rp = RelyingParty(installation, C1)
+    for person in (ALICE, ADAM):
+        browser = installation.browser()
+        page = browser.signed_in(person, rp.request())
+        assert page.step == "terms", person.name
+        assert browser.authorize(rp.request(prompt="none")).error == "interaction_required"
+        assert browser.submit(page, decision="agree").code, person.name
+    assert installation.browser().signed_in(ALICE, rp.request()).code
+
+
 def test_markup_in_terms_is_text(
     sqlite_installation: Installation, browser: Browser, application: RelyingParty
 ) -> None:

@@ -123,6 +123,8 @@ def next_step(
 ) -> Next:
     """The next step of an interaction with these members (see `idp.interaction`)."""
     needs = facts.needs
+    if consent == "deny":
+        return Next(Step.REFUSED, "access_denied")
     if (
         Need.ACCOUNT in needs
         and facts.has_accounts
@@ -139,8 +141,6 @@ def next_step(
     for need, step in _DUE:
         if need in needs:
             return Next(step)
-    if consent == "deny":
-        return Next(Step.REFUSED, "access_denied")
     if Need.CONSENT in needs:
         return Next(Step.CONSENT)
     if facts.enrols:

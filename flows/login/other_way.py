@@ -11,6 +11,7 @@ from flows.login.visit import Question, Visit, question, save
 from flows.next_step import ENROLS, PROVES, Step
 from idp import web
 from idp.interaction import Interaction
+from idp.oidc import own
 from idp.web import gettext
 
 OPEN_AT = frozenset({*PROVES.values(), *ENROLS.values(), Step.ENROL})
@@ -47,7 +48,9 @@ def show(visit: Visit) -> Response:
 
 
 def take(visit: Visit) -> Interaction | Response:
-    """One of those offered, whatever the form says."""
+    """One of those offered, whatever the form says; or none, and back to the application."""
+    if "leave" in request.form and not own.is_own(visit.interaction.parameters):
+        return save(replace(visit.interaction, consent="deny"))
     method = request.form.get("method", "")
     if method not in visit.next.options:
         return show(visit)

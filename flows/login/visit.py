@@ -17,6 +17,7 @@ from idp.accounts.claimants import Claimant
 from idp.accounts.users import BY_ID
 from idp.assurance import Proof
 from idp.interaction import Interaction
+from idp.oidc import own
 from idp.oidc.authorize import Asked
 from idp.policy import Method
 from idp.web import gettext
@@ -92,11 +93,16 @@ class Question:
     error: str | None = None
     lost_device_url: str | None = None
     """Where `method=recovery` is to be sent, when the recovery code would do."""
+    leave_url: str | None = None
+    """Where `leave=yes` is to be sent by who will not set up what the application asks for."""
+    account_url: str | None = None
+    """Where somebody goes back to who came from the account pages."""
 
 
 def question(visit: Visit, step: Step, error: str | None = None) -> Question:
     interaction, claimant = visit.interaction, visit.known.claimant
     is_second = visit.is_second
+    is_own = own.is_own(interaction.parameters)
     may_recover = Method.RECOVERY_CODE in visit.next.options and step is not Step.RECOVERY_CODE
     return Question(
         action=visit.url(step),
@@ -110,6 +116,8 @@ def question(visit: Visit, step: Step, error: str | None = None) -> Question:
         remember_days=claimant.policy.remember_days if claimant else 0,
         error=error,
         lost_device_url=visit.url(Step.OTHER_WAY) if may_recover else None,
+        leave_url=None if is_own else visit.url(Step.OTHER_WAY),
+        account_url=interaction.parameters["redirect_uri"] if is_own else None,
     )
 
 

@@ -121,3 +121,16 @@ def test_the_choice_does_not_tell_who_exists(
         text = text.replace(choice.page.fields["csrf"], "•")
         pages.append((choice.status, re.sub(r'nonce="[^"]+"', "", text)))
     assert pages[0] == pages[1]
+
+
+def test_who_will_not_set_anything_up_goes_back_to_the_application(
+    sqlite_installation: Installation, browser: Browser, application: RelyingParty
+) -> None:
+    sqlite_installation.change_policy("A", second_factor="always", factors=["passkey"])
+    page = browser.signed_in(ALICE, application.request())
+    assert page.step == "enrol_passkey"
+    assert "Cancel and return to Application c1" in page.page.html
+    fields = {"csrf": page.page.fields["csrf"], "leave": "yes"}
+    left = browser.follow(browser.post(beside(page), fields))
+    assert left.error == "access_denied"
+    assert not sqlite_installation.sql("SELECT id FROM sessions")

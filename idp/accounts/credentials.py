@@ -26,9 +26,15 @@ def begin_change(session: Session, user: Any, *, now: datetime) -> bool:
     fail. `user`: a row of `users.CREDENTIAL_COLUMNS`."""
     if not users.change_stamp(session, user.id, now=now, was=user.security_stamp):
         return False
-    browsers.forget_all(session, user.id)
-    sessions.end_waivers(session, user.id)
+    end_waivers(session, user.id)
     return True
+
+
+def end_waivers(session: Session, user_id: str) -> None:
+    """No browser of this user is remembered any more, and sessions that were opened on the
+    strength of that are asked for a factor as well (SE-14)."""
+    browsers.forget_all(session, user_id)
+    sessions.end_waivers(session, user_id)
 
 
 def tell_added(

@@ -27,6 +27,7 @@ from idp.accounts.claimants import Claimant
 from idp.accounts.code_slots import LIFETIME
 from idp.accounts.phone_numbers import masked, prefix
 from idp.db import Base, Prepared, Timestamp
+from idp.errors import NotFound
 from idp.limits import Limit, account_bucket, source_buckets
 from idp.policy import Method
 from idp.services import Services
@@ -253,14 +254,14 @@ def listed(services: Services, user_id: str) -> list[Listed]:
 
 
 def remove(services: Services, user: Any, phone_id: str, *, source: Source, now: datetime) -> bool:
-    """Takes the phone from its owner, who is told. False when there is none, or when another
-    change was faster."""
+    """Takes the phone from its owner, who is told. False when another change was faster. Raises
+    NotFound when there is none."""
     with services.database.transaction() as session:
-        if phone_id != ID or not credentials.begin_change(session, user, now=now):
+        if not credentials.begin_change(session, user, now=now):
             return False
         phone = session.get(Phone, user.id)
-        if phone is None:
-            return False
+        if phone is None or phone_id != ID:
+            raise NotFound("no such phone")
         name = masked(phone.number)
         session.execute(delete(Phone).where(Phone.user_id == user.id))
         credentials.tell_removed(

@@ -15,8 +15,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, LargeBinary, bindparam, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp import sessions
-from idp.accounts import attempts, browsers, credentials, users
+from idp.accounts import attempts, credentials, users
 from idp.accounts.attempts import Source
 from idp.accounts.claimants import Claimant
 from idp.accounts.identifiers import plain_code
@@ -132,8 +131,7 @@ def _spend(services: Services, user: Any, code: str, source: Source, now: dateti
             return False
         users.require(session, user.id, Action.SAVE_RECOVERY_CODE)
         users.change_stamp(session, user.id, now=now)
-        browsers.forget_all(session, user.id)
-        sessions.end_waivers(session, user.id)
+        credentials.end_waivers(session, user.id)
         credentials.tell_recovery_code(
             services, session, user, Event.RECOVERY_CODE_USED, source=source, now=now
         )

@@ -369,6 +369,22 @@ def test_a_session_on_a_forgotten_browser_is_asked_for_a_factor(
     assert lost.authorize(application.request(prompt="none")).error == "interaction_required"
 
 
+# SE-14
+def test_a_changed_factor_ends_what_remembered_browsers_waived(
+    sqlite_installation: Installation, application: RelyingParty
+) -> None:
+    sqlite_installation.change_policy("A", second_factor="new_browser")
+    app = set_up(sqlite_installation, ALICE)
+    waived, mine = sqlite_installation.browser(), sqlite_installation.browser()
+    remember(waived, application, app)
+    assert waived.signed_in(ALICE, application.request(prompt="login")).code, "waived"
+    page = enter(mine, ALICE, app)
+    page = send(mine, page, SECURITY + "/factors", method="recovery")
+    assert is_security(mine.submit(page, saved="yes"))
+    assert waived.authorize(application.request()).step == "totp"
+    assert waived.signed_in(ALICE, application.request(prompt="login")).step == "totp"
+
+
 # EN-01, SE-14
 @pytest.mark.parametrize("kind", ["another's", "made up", "nothing"])
 def test_only_the_own_browsers_can_be_forgotten(

@@ -10,6 +10,7 @@ from idp.accounts.attempts import Source
 from idp.accounts.claimants import Claimant
 from idp.accounts.phones import PER_NUMBER, PER_PREFIX, PER_SOURCE, PER_USER, Texted
 from idp.accounts.sent_codes import SECOND, VERIFY
+from idp.errors import NotFound
 from idp.policy import Method
 from tests.conftest import Install
 from tests.support.apps import row_of, somewhere
@@ -271,3 +272,25 @@ def test_of_two_numbers_set_up_at_once_one_is_kept(installation: Installation) -
         added = list(threads.map(one, range(4)))
     assert sum(added) == 1
     assert phones.number_of(services, user.id) == other(added.index(True))
+
+
+def test_a_phone_is_listed_masked_and_removed_once(installation: Installation) -> None:
+    services, now, start = installation.services, installation.clock.now(), threading.Barrier(4)
+    give_phone(installation, ALICE)
+    user = row_of(installation, ALICE)
+    [listed] = phones.listed(services, user.id)
+    assert NUMBER not in listed.name
+    with pytest.raises(NotFound):
+        phones.remove(services, user, "0" * 32, source=somewhere(), now=now)
+    assert row_of(installation, ALICE).security_stamp == user.security_stamp
+
+    def one(_: int) -> bool:
+        start.wait()
+        return phones.remove(services, user, listed.id, source=somewhere(), now=now)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(one, range(4))) == 1
+    assert phones.listed(services, user.id) == []
+    assert installation.events().count("factor.removed") == 1
+    with pytest.raises(NotFound):
+        phones.remove(services, row_of(installation, ALICE), listed.id, source=somewhere(), now=now)

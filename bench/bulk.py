@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import (
     Column,
     Connection,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -118,14 +119,17 @@ def _advance_sequences(connection: Connection, table: Table) -> None:
 
 
 def _unique_columns(connection: Connection, table: Table) -> Sequence[Column[Any]]:
-    """The columns that must differ between rows; foreign keys are left as they are."""
+    """The columns that must differ between rows, and indexed hashes, which do differ in life: a
+    million sessions of one browser would have the database plan for what nobody has. Foreign keys
+    are left as they are."""
     inspector = inspect(connection)
     names = {column.name for column in table.primary_key.columns}
     for constraint in inspector.get_unique_constraints(table.name):
         names.update(constraint["column_names"])
     for index in inspector.get_indexes(table.name):
-        if index["unique"]:
-            names.update(name for name in index["column_names"] if name)
+        columns = [name for name in index["column_names"] if name]
+        if index["unique"] or isinstance(table.columns[columns[0]].type, LargeBinary):
+            names.update(columns)
     return [c for c in table.columns if c.name in names and not c.foreign_keys]
 
 

@@ -10,9 +10,9 @@ from flask import Response, g, request
 from sqlalchemy.orm import Session
 
 from flows.login.visit import Visit, save
-from idp import assurance, audit, sessions, web
+from idp import assurance, sessions, web
 from idp import interaction as interactions
-from idp.accounts import browsers
+from idp.accounts import browsers, credentials
 from idp.audit import Event
 from idp.interaction import Interaction
 
@@ -90,16 +90,4 @@ def _go_on(visit: Visit, forward: Forward, sid: str, secret: str, *, opened: boo
 
 
 def _record(visit: Visit, session: Session, event: Event, **details: list[str]) -> None:
-    user_id = visit.claimant.account
-    audit.record(
-        session,
-        event,
-        at=visit.now,
-        actor=user_id,
-        user_id=user_id,
-        organization_id=visit.user.organization_id,
-        client_id=visit.asked.client.id,
-        address=web.remote_address(),
-        request_id=web.request_id(),
-        **details,
-    )
+    credentials.record(session, event, visit.user, source=visit.source, now=visit.now, **details)

@@ -7,7 +7,6 @@ and this method, and clears nothing else (BF-16).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from idp import audit, notices
-from idp.accounts.browsers import KNOWN
+from idp.accounts.browsers import KNOWN, device_hash
 from idp.accounts.claimants import Claimant
 from idp.audit import Event
 from idp.limits import Limit, Reservation, account_bucket
@@ -51,16 +50,12 @@ class Source:
     after_password: bool = False
     """Whether the right password was shown before in the same visit."""
 
-    @property
-    def device_hash(self) -> bytes | None:
-        return hashlib.sha256(self.device.encode()).digest() if self.device else None
-
 
 def known_browser(services: Services, claimant: Claimant, source: Source) -> bytes | None:
     """The hash of this browser, if the claimant has signed in from it before."""
-    device = source.device_hash
-    if device is None or claimant.user is None:
+    if not source.device or claimant.user is None:
         return None
+    device = device_hash(source.device)
     rows = KNOWN.all(services.database.reader, user_id=claimant.user.id, secret_hash=device)
     return device if rows else None
 

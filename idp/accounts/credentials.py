@@ -86,9 +86,15 @@ def tell_recovery_code(
 
 
 def record(
-    session: Session, event: Event, user: Any, *, source: Source, now: datetime, **details: str
+    session: Session,
+    event: Event,
+    user: Any,
+    *,
+    source: Source,
+    now: datetime,
+    **details: str | int | list[str],
 ) -> None:
-    """The audit row of something that the user did to the own account."""
+    """The audit row of something that the user did: signing in, or changing the own account."""
     audit.record(
         session,
         event,
